@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The normalised interaction, schema interaction.v1: its vocabulary and the check that the daemon
+// makes of every record a host sends, because it does not trust hosts. Pure, any thread.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "base/json.hpp"
+#include "base/result.hpp"
+
+namespace voxbus::model {
+
+inline constexpr std::array<std::string_view, 9> kKinds = {
+    "post", "comment", "message", "mail", "call", "mention", "review", "reaction", "in_person"};
+inline constexpr std::array<std::string_view, 2> kDirections = {"inbound", "outbound"};
+inline constexpr std::array<std::string_view, 2> kAudiences = {"public", "private"};
+inline constexpr std::array<std::string_view, 3> kCallDirections = {"inbound", "outbound", "internal"};
+inline constexpr std::array<std::string_view, 5> kDispositions = {"answered", "no_answer", "busy",
+                                                                  "failed", "congestion"};
+
+[[nodiscard]] constexpr bool is_one_of(std::string_view word, const auto& words) {
+  for (const auto& known : words) {
+    if (word == known) return true;
+  }
+  return false;
+}
+
+// Shape, bounds and characters of a normalised record; the error names the member.
+[[nodiscard]] Status check_interaction(const json::object& record);
+
+// scheme:value with a known form: "mailto:nora@example.org", "tel:+12025550123", "x:12345".
+[[nodiscard]] bool is_canonical_handle(std::string_view handle);
+
+}  // namespace voxbus::model
