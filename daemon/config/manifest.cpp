@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/manifest.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "config/mapping.hpp"
+
+namespace voxbus::config {
+namespace {
+
+using Type = SettingRule::Type;
+constexpr std::pair<std::string_view, Type> kTypes[] = {
+    {"string", Type::string},     {"integer", Type::integer}, {"number", Type::number},
+    {"boolean", Type::boolean},   {"duration", Type::duration}, {"size", Type::size},
+    {"path", Type::path},         {"list", Type::list},       {"choice", Type::choice}};
+
+SettingRule read_rule(const Document& document, const Node& node, Problems& problems) {
+  Mapping in(document, node, problems, "a setting of the manifest");
+  SettingRule rule;
+  if (in.required("name")) in.text("name", rule.name);
+  in.choice("type", rule.type,
+            {{"string", Type::string}, {"integer", Type::integer}, {"number", Type::number},
+             {"boolean", Type::boolean}, {"duration", Type::duration}, {"size", Type::size},
+             {"path", Type::path}, {"list", Type::list}, {"choice", Type::choice}});
+  in.text("help", rule.help);
+  // A list's default may be a list; only its presence matters here.
+  if (const auto* value = in.node("default"); value && value->kind == Node::Kind::scalar) {
+    rule.default_value = value->scalar;
+  }
+  in.words("choices", rule.choices);
+  in.flag("required", rule.required);
+  in.flag("identity", rule.identity);
+  in.flag("secret", rule.secret);
+  std::int64_t bound = 0;
+  if (in.node("minimum")) in.count("minimum", bound, INT64_MIN, INT64_MAX), rule.minimum = bound;
+  if (in.node("maximum")) in.count("maximum", bound, INT64_MIN, INT64_MAX), rule.maximum = bound;
+  return rule;
+}
+
+}  // namespace
+
+std::string_view name_of(Type type) {
+  for (const auto& [name, known] : kTypes) {
+    if (known == type) return name;
+  }
+  return "string";
+}
+
+std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems) {
+  const auto before = problems.list().size();
+  auto document = Document::read(file, problems, file.string());
+  if (!document) return std::nullopt;
+  Manifest manifest;
+  manifest.file = file;
+  Mapping in(*document, document->root(), problems, "a manifest");
+  if (in.required("id")) in.text("id", manifest.id);
+  if (in.required("name")) in.text("name", manifest.name);
+  in.text("version", manifest.version);
+  in.text("summary", manifest.summary);
+  if (const auto* abi = in.required("abi")) {
+    Mapping version(*document, *abi, problems, "abi");
+    version.count("major", manifest.abi_major, 0, 65535);
+    version.count("minor", manifest.abi_minor, 0, 65535);
+  }
+  in.words("capabilities", manifest.capabilities);
+  in.words("egress", manifest.egress);
+  std::vector<std::string> isolation;
+  in.words("isolation", isolation);
+  manifest.inline_permitted = std::find(isolation.begin(), isolation.end(), "inline") != isolation.end();
+  in.text("network", manifest.network);
+  in.duration("stop_within", manifest.stop_within);
+  in.size("memory", manifest.memory);
+  in.size("max_item", manifest.max_item);
+  if (const auto* settings = in.node("settings")) {
+    for (const auto& item : settings->items) manifest.settings.push_back(read_rule(*document, item, problems));
+  }
+  // Unknown keys pass: a newer plugin may say more than this daemon knows.
+  const auto stem = file.filename().string();
+  const auto expected = stem.substr(0, stem.find('.'));
+  if (!manifest.name.empty() && manifest.name != expected) {
+    document->report(problems, document->root().mark,
+                     "the manifest names plugin '" + manifest.name + "', its file '" + expected + "'");
+  }
+  manifest.library = file.parent_path() / (expected + ".so");
+  if (problems.list().size() != before) return std::nullopt;
+  return manifest;
+}
+
+std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& folders, Problems& problems) {
+  static constexpr std::string_view kSuffix = ".plugin.yaml";
+  std::vector<Manifest> found;
+  for (const auto& folder : folders) {
+    std::error_code code;
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
+      const auto name = entry.path().filename().string();
+      if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const auto& file : files) {
+      auto manifest = read_manifest(file, problems);
+      if (!manifest) continue;
+      const auto same = std::find_if(found.begin(), found.end(),
+                                     [&](const auto& other) { return other.name == manifest->name; });
+      if (same != found.end()) {
+        problems.add({.file = file.string(),
+                      .message = "plugin '" + manifest->name + "' was already found in " + same->file.string(),
+                      .remedy = "remove one of the two",
+                      .channel = file.string()});
+        continue;
+      }
+      found.push_back(std::move(*manifest));
+    }
+  }
+  return found;
+}
+
+}  // namespace voxbus::config

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads one YAML mapping key by key into typed values. Every key asked for becomes known; finish()
+// reports the others with the nearest known one. One thread.
+#pragma once
+
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/text.hpp"
+#include "base/units.hpp"
+#include "config/yaml.hpp"
+
+namespace voxbus::config {
+
+class Mapping {
+ public:
+  // `what` names the place in messages: "channel", "plugin 'email'".
+  Mapping(const Document& document, const Node& node, Problems& problems, std::string what)
+      : document_(document), node_(node), problems_(problems), what_(std::move(what)) {
+    if (node.kind != Node::Kind::mapping && node.kind != Node::Kind::null) {
+      report(node.mark, "expected 'key: value' lines here");
+    }
+  }
+
+  // The member's node, made known; null when it is absent or empty.
+  const Node* node(std::string_view key) {
+    known_.emplace_back(key);
+    const auto* found = node_.find(key);
+    return found && found->kind != Node::Kind::null ? found : nullptr;
+  }
+  // The same, and its absence is a problem.
+  const Node* required(std::string_view key) {
+    const auto* found = node(key);
+    if (!found) report(node_.mark, "'" + std::string(key) + "' is missing", "add '" + std::string(key) + ": ...'");
+    return found;
+  }
+
+  bool text(std::string_view key, std::string& out) {
+    const auto* found = scalar(key);
+    if (found) out = found->scalar;
+    return found != nullptr;
+  }
+  void flag(std::string_view key, bool& out) {
+    const auto* found = scalar(key);
+    if (!found) return;
+    if (found->scalar == "true" || found->scalar == "yes" || found->scalar == "on") {
+      out = true;
+    } else if (found->scalar == "false" || found->scalar == "no" || found->scalar == "off") {
+      out = false;
+    } else {
+      report(found->mark, "'" + std::string(key) + "' is neither true nor false");
+    }
+  }
+  void duration(std::string_view key, std::chrono::milliseconds& out) { unit(key, out, parse_duration); }
+  void size(std::string_view key, std::uint64_t& out) { unit(key, out, parse_size); }
+  template <class Number>
+  void count(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
+    const auto* found = scalar(key);
+    if (!found) return;
+    std::int64_t number = 0;
+    const auto* end = found->scalar.data() + found->scalar.size();
+    const auto [stop, code] = std::from_chars(found->scalar.data(), end, number);
+    if (code != std::errc{} || stop != end || number < least || number > most) {
+      report(found->mark, "'" + std::string(key) + "' must be a whole number from " + std::to_string(least) +
+                              " to " + std::to_string(most));
+    } else {
+      out = static_cast<Number>(number);
+    }
+  }
+  // One word or a list of words.
+  void words(std::string_view key, std::vector<std::string>& out) {
+    const auto* found = node(key);
+    if (!found) return;
+    out.clear();
+    if (found->kind == Node::Kind::scalar) out.push_back(found->scalar);
+    for (const auto& item : found->items) {
+      if (item.kind == Node::Kind::scalar) {
+        out.push_back(item.scalar);
+      } else {
+        report(item.mark, "'" + std::string(key) + "' must list words");
+      }
+    }
+    if (found->kind == Node::Kind::mapping) report(found->mark, "'" + std::string(key) + "' must be a word or a list");
+  }
+  // One of a few words.
+  template <class Choice>
+  void choice(std::string_view key, Choice& out, std::initializer_list<std::pair<std::string_view, Choice>> words) {
+    const auto* found = scalar(key);
+    if (!found) return;
+    std::vector<std::string> names;
+    for (const auto& [word, value] : words) {
+      if (found->scalar == word) {
+        out = value;
+        return;
+      }
+      names.emplace_back(word);
+    }
+    std::string all;
+    for (const auto& name : names) all += (all.empty() ? "" : ", ") + name;
+    const auto meant = did_you_mean(found->scalar, names);
+    report(found->mark, "'" + std::string(key) + "' must be one of: " + all,
+           meant ? "did you mean '" + *meant + "'?" : "");
+  }
+
+  void finish(std::string_view noun = "key") {
+    for (const auto& member : node_.members) {
+      bool known = false;
+      for (const auto& name : known_) known = known || name == member.key;
+      if (known) continue;
+      const auto meant = did_you_mean(member.key, known_);
+      std::string all;
+      for (const auto& name : known_) all += (all.empty() ? "" : ", ") + name;
+      report(member.mark,
+             "unknown " + std::string(noun) + " '" + utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
+             meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
+    }
+  }
+
+  void report(Mark mark, std::string message, std::string remedy = {}) {
+    document_.report(problems_, mark, std::move(message), std::move(remedy));
+  }
+
+ private:
+  const Node* scalar(std::string_view key) {
+    const auto* found = node(key);
+    if (found && found->kind != Node::Kind::scalar) {
+      report(found->mark, "'" + std::string(key) + "' must be a single value");
+      return nullptr;
+    }
+    return found;
+  }
+  template <class Value, class Parse>
+  void unit(std::string_view key, Value& out, Parse parse) {
+    const auto* found = scalar(key);
+    if (!found) return;
+    if (auto parsed = parse(found->scalar)) {
+      out = *parsed;
+    } else {
+      report(found->mark, "'" + std::string(key) + "': " + parsed.error().message);
+    }
+  }
+
+  const Document& document_;
+  const Node& node_;
+  Problems& problems_;
+  std::string what_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace voxbus::config

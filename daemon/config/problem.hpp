@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is wrong with a configuration, said the way compilers do: file:line:column, the sentence,
+// the line, a caret and the remedy. Problems are gathered, never thrown, so that an administrator
+// sees all of them at once. Plain values, one thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace voxbus::config {
+
+// Where something stands in a file; lines and columns count from 1, 0 means "the whole file".
+struct Mark {
+  int line = 0;
+  int column = 0;
+  int width = 1;  // characters that the caret underlines
+};
+
+struct Problem {
+  std::string file;
+  Mark mark;
+  std::string message;
+  std::string remedy;   // "did you mean 'server'?", may be empty
+  std::string excerpt;  // the line as it stands in the file
+  std::string channel;  // the channel that this confines itself to; empty: the whole daemon
+};
+
+class Problems {
+ public:
+  void add(Problem problem) { list_.push_back(std::move(problem)); }
+  [[nodiscard]] const std::vector<Problem>& list() const { return list_; }
+  [[nodiscard]] bool empty() const { return list_.empty(); }
+  // Those that stop the daemon: not confined to one channel.
+  [[nodiscard]] bool fatal() const;
+
+ private:
+  std::vector<Problem> list_;
+};
+
+// Two or three lines, each ended by a line break.
+[[nodiscard]] std::string render(const Problem& problem);
+
+}  // namespace voxbus::config

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/yaml.hpp"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <sstream>
+
+#include "base/posix.hpp"
+#include "base/text.hpp"
+
+namespace voxbus::config {
+namespace {
+
+constexpr std::size_t kMaxFile = 1 << 20;
+constexpr std::size_t kMaxNodes = 100'000;
+
+// Ends the parse from inside an event; caught where the parse was begun.
+struct Refused {
+  Mark mark;
+  std::string message;
+  std::string remedy;
+};
+
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(Node& root) : root_(root) {}
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    place({.kind = Node::Kind::null, .mark = at(mark, 1)}, anchor);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw Refused{at(mark, 1), "aliases are not used in configuration", "write the value out"};
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    place({.kind = Node::Kind::scalar,
+           .mark = at(mark, static_cast<int>(value.size())),
+           .scalar = value,
+           .quoted = tag == "!"},
+          anchor);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open_.push_back({.node = {.kind = Node::Kind::sequence, .mark = at(mark, 1)}});
+    refuse(anchor, open_.back().node.mark);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open_.push_back({.node = {.kind = Node::Kind::mapping, .mark = at(mark, 1)}});
+    refuse(anchor, open_.back().node.mark);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    Node node;
+    std::optional<Node::Member> pending{};  // a key whose value has not come yet
+  };
+
+  static Mark at(const YAML::Mark& mark, int width) { return {mark.line + 1, mark.column + 1, width}; }
+  static void refuse(YAML::anchor_t anchor, Mark mark) {
+    if (anchor != 0) throw Refused{mark, "anchors are not used in configuration", "remove the '&name'"};
+  }
+
+  void close() {
+    Node node = std::move(open_.back().node);
+    open_.pop_back();
+    place(std::move(node), 0);
+  }
+
+  void place(Node node, YAML::anchor_t anchor) {
+    refuse(anchor, node.mark);
+    if (++count_ > kMaxNodes) throw Refused{node.mark, "the file has too many entries", ""};
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    auto& parent = open_.back();
+    if (parent.node.kind == Node::Kind::sequence) {
+      parent.node.items.push_back(std::move(node));
+    } else if (!parent.pending) {
+      if (node.kind != Node::Kind::scalar) throw Refused{node.mark, "a key must be a word", ""};
+      if (const auto* earlier = parent.node.find(node.scalar)) {
+        throw Refused{node.mark, "key '" + utf8_repaired(node.scalar) + "' stands twice",
+                      "the first is in line " + std::to_string(earlier->mark.line)};
+      }
+      parent.pending = Node::Member{std::move(node.scalar), node.mark, {}};
+    } else {
+      parent.pending->value = std::move(node);
+      parent.node.members.push_back(std::move(*parent.pending));
+      parent.pending.reset();
+    }
+  }
+
+  Node& root_;
+  std::vector<Open> open_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+const Node* Node::find(std::string_view key) const {
+  for (const auto& member : members) {
+    if (member.key == key) return &member.value;
+  }
+  return nullptr;
+}
+
+std::optional<Document> Document::read(const std::filesystem::path& path, Problems& problems,
+                                       std::string channel) {
+  auto text = read_file(path, kMaxFile);
+  if (!text) {
+    problems.add({.file = path.string(),
+                  .message = text.error().message,
+                  .remedy = "the daemon's user must be able to read it",
+                  .channel = std::move(channel)});
+    return std::nullopt;
+  }
+  return parse(path.string(), std::move(*text), problems, std::move(channel));
+}
+
+std::optional<Document> Document::parse(std::string name, std::string text, Problems& problems,
+                                        std::string channel) {
+  Document document;
+  document.name_ = std::move(name);
+  document.text_ = std::move(text);
+  document.channel_ = std::move(channel);
+  if (!is_utf8(document.text_) || document.text_.find('\0') != std::string::npos) {
+    document.report(problems, {}, "is not UTF-8 text");
+    return std::nullopt;
+  }
+  try {
+    std::istringstream stream(document.text_);
+    YAML::Parser parser(stream);
+    TreeBuilder builder(document.root_);
+    const bool any = parser.HandleNextDocument(builder);
+    Node second;
+    TreeBuilder rest(second);
+    if (any && parser.HandleNextDocument(rest)) {
+      document.report(problems, second.mark, "a second document begins here", "one file holds one document");
+      return std::nullopt;
+    }
+  } catch (const Refused& refused) {
+    document.report(problems, refused.mark, refused.message, refused.remedy);
+    return std::nullopt;
+  } catch (const YAML::Exception& error) {
+    document.report(problems, {error.mark.line + 1, error.mark.column + 1}, "not valid YAML: " + error.msg);
+    return std::nullopt;
+  }
+  return document;
+}
+
+std::string Document::line(int number) const {
+  std::size_t start = 0;
+  for (int i = 1; i < number && start != std::string::npos; ++i) {
+    start = text_.find('\n', start);
+    if (start != std::string::npos) ++start;
+  }
+  if (start == std::string::npos) return {};
+  const auto end = text_.find('\n', start);
+  auto found = text_.substr(start, end == std::string::npos ? end : end - start);
+  if (!found.empty() && found.back() == '\r') found.pop_back();
+  return std::string(utf8_prefix(found, 200));
+}
+
+void Document::report(Problems& problems, Mark mark, std::string message, std::string remedy) const {
+  problems.add({name_, mark, std::move(message), std::move(remedy),
+                mark.line > 0 ? line(mark.line) : std::string(), channel_});
+}
+
+void Document::report_unseen(Problems& problems, Mark mark, std::string message, std::string remedy) const {
+  problems.add({name_, mark, std::move(message), std::move(remedy), {}, channel_});
+}
+
+}  // namespace voxbus::config
