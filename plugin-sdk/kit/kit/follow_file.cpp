@@ -260,6 +260,7 @@ Result<bool> FollowFile::refill() {
   buffer_.erase(0, used_);
   used_ = 0;
   const std::size_t before = buffer_.size();
+  if (passed_ > 0 && before == 0) pass_over_hole();
   buffer_.resize(before + kChunk);
   const auto from = static_cast<off_t>(offset_ + passed_ + before);
   const ssize_t count = ::pread(fd_, buffer_.data() + before, kChunk, from);
@@ -268,6 +269,14 @@ Result<bool> FollowFile::refill() {
     return Error::retry("cannot read " + file_.string() + ": " + reason(errno));
   }
   return count > 0;
+}
+
+// Within a line that is passed over anyway: a hole in the file holds no line break.
+void FollowFile::pass_over_hole() {
+  const auto from = static_cast<off_t>(offset_ + passed_);
+  const off_t data = ::lseek(fd_, from, SEEK_DATA);
+  const off_t to = data < 0 && errno == ENXIO ? ::lseek(fd_, 0, SEEK_END) : data;
+  if (to > from) passed_ += static_cast<std::uint64_t>(to - from);
 }
 
 Result<FollowFile::Step> FollowFile::next() {

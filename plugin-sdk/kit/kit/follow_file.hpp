@@ -107,6 +107,7 @@ class FollowFile {
   Result<bool> open_first_since(std::int64_t written, const Identity& except);
   Result<bool> verify();
   Result<bool> refill();
+  void pass_over_hole();
   Result<Step> at_end();
   void close();
   void consume(std::size_t count);

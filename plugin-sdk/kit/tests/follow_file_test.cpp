@@ -240,6 +240,7 @@ TEST_F(Following, PassesOverALineAboveTheLimitAndGoesOnBehindIt) {
 
 TEST_F(Following, KeepsMemoryFlatOverALineOfTwoGigabytes) {
   write("one\n");
+  for (int i = 0; i < 64; ++i) write(std::string(1 << 20, 'x'));
   std::filesystem::resize_file(folder_ / "calls.csv", (std::uintmax_t{2} << 30) + 4);
   write("\ntwo\n");
   rusage before{};
@@ -254,8 +255,7 @@ TEST_F(Following, KeepsMemoryFlatOverALineOfTwoGigabytes) {
 }
 
 TEST_F(Following, LooksForStopWithinAVeryLongLine) {
-  write("");
-  std::filesystem::resize_file(folder_ / "calls.csv", 64 << 20);
+  write(std::string(20 << 20, 'x'));
   EXPECT_EQ(follow_->next().value(), Step::kBusy);
 }
 
