@@ -70,7 +70,7 @@ TEST_P(RealPlugin, RefusesSettingsThatItDoesNotKnow) {
   EXPECT_THAT(outcome.message, HasSubstr("unknown setting 'no_such_setting'"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Plugins, RealPlugin, ::testing::Values("guestbook", "phone"));
+INSTANTIATE_TEST_SUITE_P(Plugins, RealPlugin, ::testing::Values("guestbook", "phone", "email"));
 
 TEST(Generator, MakesTheSameItemsEachTimeAndGoesOnAtItsCursor) {
   const auto one = load("generator");

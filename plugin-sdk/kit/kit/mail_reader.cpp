@@ -149,6 +149,11 @@ class Body {
     const bool alternative = is_type(self, "multipart", "alternative");
     const bool related = is_type(self, "multipart", "related");
     const std::size_t before = pieces_.size();
+    // Its boundary never came: everything stands before the first part.
+    if (const char* words = count == 0 ? g_mime_multipart_get_prologue(multipart) : nullptr) {
+      Piece piece{.text = to_utf8(words)};
+      if (!piece.text.empty()) pieces_.push_back(std::move(piece));
+    }
     for (int i = 0; i < count; ++i) {
       GMimeObject* child = g_mime_multipart_get_part(multipart, i);
       if (!child) continue;

@@ -51,6 +51,14 @@ TEST(MailId, IsTheSameInPiecesOfAnySize) {
   }
 }
 
+TEST(MailMarks, AreTakenOutAndNothingElse) {
+  EXPECT_EQ(voxbus::kit::without_store_marks(
+                "From x\nA: 1\r\nSTATUS: R\n O\nX-IMAPbase: 1\nB: 2\n 3\n\nStatus: in the body\n"),
+            "A: 1\r\nB: 2\n 3\n\nStatus: in the body\n");
+  EXPECT_EQ(voxbus::kit::without_store_marks("no colon\nA: 1"), "no colon\nA: 1");
+  EXPECT_EQ(voxbus::kit::without_store_marks(""), "");
+}
+
 TEST(MailHeader, EndsWithTheFirstEmptyLine) {
   EXPECT_EQ(mail_header("A: 1\r\n\r\nbody"), "A: 1\r\n\r\n");
   EXPECT_EQ(mail_header("A: 1"), "A: 1");
