@@ -55,8 +55,8 @@ struct ChannelRun::Lane {
     call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
       return guarded_status([&] { return of(c).examine(id, raw); });
     };
-    call.fail = [](const voxbus_call* c, const voxbus_failure* failure) {
-      (void)guarded_status([&] { return of(c).fail(failure); });
+    call.fail = [](const voxbus_call* c, const voxbus_why* why) {
+      (void)guarded_status([&] { return of(c).fail(why); });
     };
     call.stopping = [](const voxbus_call* c) -> std::int32_t { return of(c).run->stopping_.load(); };
     call.wake_fd = [](const voxbus_call* c) -> std::int32_t { return of(c).run->wake_.get(); };
