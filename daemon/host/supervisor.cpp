@@ -2,7 +2,9 @@
 #include "host/supervisor.hpp"
 
 #include <boost/asio/post.hpp>
+#include <algorithm>
 #include <future>
+#include <set>
 
 #include "base/log.hpp"
 #include "host/fact_writer.hpp"
@@ -68,7 +70,7 @@ void Supervisor::add(const config::Channel& channel) {
     status.isolated = channel.isolated;
     if (channel.enabled) log::error("channel {}: down: {}", channel.name, status.reason);
     facts_->note(status);
-    idle_.with([&](auto& idle) { idle[channel.name] = status; });
+    idle_.with([&](auto& idle) { idle[channel.name] = {channel, status}; });
     return;
   }
   auto supervised = make(channel, around_);
@@ -76,20 +78,66 @@ void Supervisor::add(const config::Channel& channel) {
   asio::post(loop_, [supervised] { supervised->start(); });
 }
 
-void Supervisor::stop() {
-  const auto all = channels_.with([](auto& channels) { return channels; });
+void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
   std::vector<std::future<void>> ended;
-  for (const auto& [name, channel] : all) {
+  for (const auto& channel : channels) {
     auto promise = std::make_shared<std::promise<void>>();
     ended.push_back(promise->get_future());
-    asio::post(loop_, [channel = channel, promise] { channel->stop([promise] { promise->set_value(); }); });
+    asio::post(loop_, [channel, promise] { channel->stop([promise] { promise->set_value(); }); });
   }
-  for (auto& end : ended) end.wait();
-  channels_.with([](auto& channels) { channels.clear(); });
+  for (auto& one : ended) one.wait();
+}
+
+std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& channels) {
+  std::vector<std::string> touched;
+  const auto wanted = [&](const config::Channel& running) {
+    return std::find(channels.begin(), channels.end(), running) != channels.end();
+  };
+  std::vector<std::shared_ptr<Supervised>> obsolete;
+  std::set<std::string> kept;
+  channels_.with([&](auto& running) {
+    for (auto it = running.begin(); it != running.end();) {
+      const bool keep = wanted(it->second->channel());
+      if (keep) {
+        kept.insert(it->first);
+        ++it;
+      } else {
+        touched.push_back(it->first);
+        obsolete.push_back(it->second);
+        it = running.erase(it);
+      }
+    }
+  });
+  idle_.with([&](auto& idle) {
+    for (auto it = idle.begin(); it != idle.end();) {
+      const bool keep = wanted(it->second.channel);
+      if (keep) kept.insert(it->first);
+      it = keep ? std::next(it) : idle.erase(it);
+    }
+  });
+  end(obsolete);
+  for (const auto& channel : channels) {
+    if (kept.contains(channel.name)) continue;
+    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end()) touched.push_back(channel.name);
+    add(channel);
+  }
+  return touched;
+}
+
+void Supervisor::stop() {
+  std::vector<std::shared_ptr<Supervised>> all;
+  channels_.with([&](auto& channels) {
+    for (auto& [name, channel] : channels) all.push_back(std::move(channel));
+    channels.clear();
+  });
+  end(all);
 }
 
 std::vector<ChannelStatus> Supervisor::status() const {
-  std::map<std::string, ChannelStatus> by_name = idle_.with([](const auto& idle) { return idle; });
+  std::map<std::string, ChannelStatus> by_name;
+  idle_.with([&](const auto& idle) {
+    for (const auto& [name, held] : idle) by_name[name] = held.status;
+  });
   channels_.with([&](const auto& channels) {
     for (const auto& [name, channel] : channels) by_name[name] = channel->status();
   });

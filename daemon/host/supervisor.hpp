@@ -29,6 +29,9 @@ class Supervisor {
 
   // Starts the channel; one with faults or not enabled is listed as down.
   void add(const config::Channel& channel);
+  // Makes what runs equal to `channels`: stops what is gone or changed and waits for its end, then
+  // starts what is new or changed. What is equal is not touched. Returns the names it touched.
+  std::vector<std::string> apply(const std::vector<config::Channel>& channels);
   // Asks all channels to stop and waits until nothing of them runs: at most the longest stop_within
   // and a moment, for channels in processes.
   void stop();
@@ -39,13 +42,18 @@ class Supervisor {
 
  private:
   void beat();
+  void end(const std::vector<std::shared_ptr<Supervised>>& channels);
 
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Surroundings around_;
   std::unique_ptr<FactWriter> facts_;
   Guarded<std::map<std::string, std::shared_ptr<Supervised>>> channels_;
-  Guarded<std::map<std::string, ChannelStatus>> idle_;  // never started
+  struct Idle {
+    config::Channel channel;
+    ChannelStatus status;
+  };
+  Guarded<std::map<std::string, Idle>> idle_;  // not enabled, or with faults
   boost::asio::steady_timer pulse_;
   std::atomic<std::chrono::steady_clock::rep> last_turn_;
   std::thread thread_;
