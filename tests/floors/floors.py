@@ -13,9 +13,9 @@ HEIGHT = {
     "base": 0, "model": 1, "config": 2, "journal": 2, "intake": 3, "host": 3, "relay": 3,
     "outbox": 4, "desk": 4, "bus": 5, "serve": 6, "app": 7, "cli": 7, "console": 7,
 }
-# The command and the console speak to the daemon as any consumer does, over HTTP: of the daemon's
-# own code they may use only the ground.
-ONLY = {"cli": {"base", "model", "config"}, "console": {"base", "model", "config"}}
+# The command and the console speak to the daemon as any consumer does, over HTTP. Of its own code
+# the command has what works without a daemon: `try` starts a host, `journal verify` reads a journal.
+ONLY = {"cli": {"base", "model", "config", "host", "journal"}, "console": {"base", "model", "config"}}
 MAX_LINES = 500
 SOURCES = {".cpp", ".hpp", ".h", ".c", ".ipp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
