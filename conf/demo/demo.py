@@ -55,10 +55,9 @@ class Demo:
             self._story.more()
 
     def _begin(self):
-        copied = self._stage.configure()
-        if copied:
-            self._screen.say(f"Others may write where this was built, so its plugins load from a "
-                             f"copy: {copied}")
+        remark = self._stage.configure()
+        if remark:
+            self._screen.say(remark)
         self._stage.start()
         self._stage.make_token()
         wanted = len(stage.CHANNELS)

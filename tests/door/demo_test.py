@@ -269,9 +269,18 @@ class Surroundings(InFolder):
         safe = lambda folder: str(folder).startswith(str(cache))
         with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(cache)}), \
                 mock.patch.object(stage, "may_hold_plugins", safe):
-            folder, copied = stage.plugins_in_safe_place(self.folder)
-        self.assertTrue(copied)
+            folder, how = stage.plugins_in_safe_place(self.folder)
+        self.assertEqual("copied", how)
         self.assertEqual(["email.plugin.yaml", "email.so"], sorted(f.name for f in folder.iterdir()))
+
+    def test_says_so_when_no_place_is_safe(self):
+        (self.folder / "plugins").mkdir()
+        (self.folder / "plugins" / "email.so").write_bytes(b"library")
+        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(self.folder)}), \
+                mock.patch.object(stage, "may_hold_plugins", lambda folder: False):
+            made = stage.Stage(self.folder, self.folder / "run")
+            self.assertIn("is not checked", made.configure())
+        self.assertEqual("1", made.environment["VOXBUS_TRUST_PLUGINS"])
 
     def test_trusts_a_folder_only_with_all_above_it(self):
         self.assertTrue(stage.may_hold_plugins("/usr/lib"))
