@@ -38,7 +38,11 @@ config::Configuration Daemon::read_configuration(config::Problems& problems) con
   if (overrides_.state) configuration.state = *overrides_.state;
   if (overrides_.listen) configuration.listen = *overrides_.listen;
   if (overrides_.log_level) configuration.log_level = *overrides_.log_level;
-  if (configuration.socket.empty()) configuration.socket = configuration.state / "voxbus.sock";
+  if (configuration.socket.empty()) {
+    // systemd's RuntimeDirectory=; else beside the state, which only our own user can reach.
+    const char* runtime = std::getenv("RUNTIME_DIRECTORY");
+    configuration.socket = (runtime ? fs::path(runtime) : configuration.state) / "voxbus.sock";
+  }
   return configuration;
 }
 
