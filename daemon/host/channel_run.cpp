@@ -55,7 +55,7 @@ struct ChannelRun::Lane {
     call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
       return guarded_status([&] { return of(c).examine(id, raw); });
     };
-    call.fail = [](const voxbus_call* c, const voxbus_why* why) {
+    call.fail = [](const voxbus_call* c, const voxbus_failure* why) {
       (void)guarded_status([&] { return of(c).fail(why); });
     };
     call.stopping = [](const voxbus_call* c) -> std::int32_t { return of(c).run->stopping_.load(); };
