@@ -228,6 +228,15 @@ typedef struct voxbus_plugin {
   const void *(*capability)(const char *id);
 } voxbus_plugin;
 
+/* Capability "probe/1": can this channel work right now? Opens what the settings name, reads
+   nothing of it, changes nothing. VOXBUS_OK, or call->fail says why not. */
+#define VOXBUS_CAPABILITY_PROBE "probe/1"
+typedef struct voxbus_probe_1 {
+  uint32_t size; /* sizeof(voxbus_probe_1) */
+  uint32_t reserved;
+  voxbus_status (*probe)(voxbus_channel *channel, const voxbus_call *call); /* [act] */
+} voxbus_probe_1;
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intake/clean_text.hpp"
+
+#include <unicode/bytestream.h>
+#include <unicode/normalizer2.h>
+#include <unicode/stringpiece.h>
+
+#include "base/text.hpp"
+
+namespace voxbus::intake {
+namespace {
+
+// Most text is plain ASCII and needs nothing: one pass finds out.
+bool is_clean_ascii(std::string_view text, Lines lines) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x7f) return false;
+    if (byte < 0x20 && (lines == Lines::one || (byte != '\n' && byte != '\t'))) return false;
+  }
+  return true;
+}
+
+// C1 controls (U+0080-9F), embeddings and overrides (U+202A-202E), isolates (U+2066-2069), the BOM
+// as a character (U+FEFF), line and paragraph separators (U+2028, U+2029: these become LF).
+enum class Sort { keep, drop, line_break };
+Sort sort_of(std::string_view at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(at[i]); };
+  if (byte(0) == 0xC2 && at.size() > 1 && byte(1) < 0xA0) return Sort::drop;
+  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x80) {
+    if (byte(2) >= 0xAA && byte(2) <= 0xAE) return Sort::drop;
+    if (byte(2) == 0xA8 || byte(2) == 0xA9) return Sort::line_break;
+  }
+  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9) return Sort::drop;
+  if (byte(0) == 0xEF && at.size() > 2 && byte(1) == 0xBB && byte(2) == 0xBF) return Sort::drop;
+  return Sort::keep;
+}
+
+std::size_t length_of(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+std::string without_controls(std::string_view text, Lines lines) {
+  std::string out;
+  out.reserve(text.size());
+  const char line_break = lines == Lines::many ? '\n' : ' ';
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const auto length = length_of(byte);
+    if (length == 1) {
+      if (byte == '\r') {
+        out += line_break;
+        if (at + 1 < text.size() && text[at + 1] == '\n') ++at;
+      } else if (byte == '\n') {
+        out += line_break;
+      } else if (byte == '\t') {
+        out += lines == Lines::many ? '\t' : ' ';
+      } else if (byte >= 0x20 && byte != 0x7f) {
+        out += text[at];
+      }
+    } else {
+      switch (sort_of(text.substr(at, length))) {
+        case Sort::keep: out.append(text, at, length); break;
+        case Sort::line_break: out += line_break; break;
+        case Sort::drop: break;
+      }
+    }
+    at += length;
+  }
+  return out;
+}
+
+std::string nfc(std::string text) {
+  UErrorCode code = U_ZERO_ERROR;
+  const auto* const normalizer = icu::Normalizer2::getNFCInstance(code);
+  if (U_FAILURE(code) || normalizer->isNormalizedUTF8(text, code)) return text;
+  std::string out;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  normalizer->normalizeUTF8(0, text, sink, nullptr, code);
+  return U_SUCCESS(code) ? out : text;
+}
+
+}  // namespace
+
+std::string clean_text(std::string_view text, Lines lines) {
+  if (is_clean_ascii(text, lines)) return std::string(text);
+  return nfc(without_controls(is_utf8(text) ? std::string(text) : utf8_repaired(text), lines));
+}
+
+}  // namespace voxbus::intake

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "intake/normalise.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json/monotonic_resource.hpp>
+
+#include "base/text.hpp"
+#include "intake/clean_text.hpp"
+#include "intake/handles.hpp"
+#include "intake/html_text.hpp"
+#include "model/interaction.hpp"
+#include "model/limits.hpp"
+
+namespace voxbus::intake {
+namespace {
+
+// Writes the normalised record member by member, so that its order never depends on the plugin.
+class RecordWriter {
+ public:
+  void text(std::string_view name, std::string_view value) {
+    comma(name);
+    json::append_string(out_, value);
+  }
+  void json(std::string_view name, const json::value& value) { made(name, json::serialize(value)); }
+  // JSON that was written elsewhere.
+  void made(std::string_view name, std::string_view text) {
+    comma(name);
+    out_ += text;
+  }
+  std::string finish() {
+    if (out_.empty()) return "{}";
+    return std::move(out_) + '}';
+  }
+
+ private:
+  void comma(std::string_view name) {
+    out_ += out_.empty() ? '{' : ',';
+    json::append_string(out_, name);
+    out_ += ':';
+  }
+  std::string out_;
+};
+
+class RecordReader {
+ public:
+  RecordReader(const json::object& in, const Offer& offer, const Rules& rules)
+      : in_(in), offer_(offer), rules_(rules) {}
+
+  Result<std::string> normalised() {
+    VOXBUS_CHECK(word("kind", model::kKinds, {}));
+    VOXBUS_CHECK(word("direction", model::kDirections, "inbound"));
+    VOXBUS_CHECK(word("audience", model::kAudiences, "private"));
+    VOXBUS_CHECK(author());
+    VOXBUS_CHECK(line("conversation", model::kMaxNativeId));
+    VOXBUS_CHECK(line("in_reply_to", model::kMaxNativeId));
+    VOXBUS_CHECK(line("title", model::kMaxTitle));
+    VOXBUS_CHECK(body());
+    VOXBUS_CHECK(quoted());
+    VOXBUS_CHECK(line("language", 35));
+    VOXBUS_CHECK(attachments());
+    VOXBUS_CHECK(line("permalink", model::kMaxUrl));
+    if (offer_.occurred) out_.text("occurred_at", format_rfc3339(*offer_.occurred));
+    if (const auto* call = in_.if_contains("call")) out_.json("call", *call);
+    native();
+    if (!truncated_.empty()) out_.json("truncated", truncated_);
+    return out_.finish();
+  }
+
+ private:
+  static Error wrong(std::string_view member, std::string_view what) {
+    return permanent(fmt::format("member '{}' {}", member, what));
+  }
+
+  Status word(std::string_view name, const auto& known, std::string_view otherwise) {
+    const auto* member = in_.if_contains(name);
+    if (!member && otherwise.empty()) return wrong(name, "is missing");
+    const auto given = member ? json::text_at(in_, name) : std::optional(otherwise);
+    if (!given || !model::is_one_of(*given, known)) return wrong(name, "is none of the known words");
+    out_.text(name, *given);
+    return {};
+  }
+
+  // Cut to its bound, and the cut is said.
+  std::string bounded(std::string_view name, std::string text, std::size_t limit) {
+    if (text.size() <= limit) return text;
+    truncated_.emplace_back(name);
+    text.resize(utf8_prefix(text, limit).size());
+    return text;
+  }
+
+  Status line(std::string_view name, std::size_t limit) {
+    const auto* member = in_.if_contains(name);
+    if (!member || member->is_null()) return {};
+    const auto given = json::text_at(in_, name);
+    if (!given) return wrong(name, "is not a string");
+    auto text = clean_text(*given, Lines::one);
+    // An id that is cut would name something else: a digest of the whole keeps it apart.
+    const bool is_id = name == "conversation" || name == "in_reply_to";
+    if (is_id && text.size() > limit) text = "sha256:" + to_hex(as_text(sha256(text)));
+    if (!text.empty()) out_.text(name, bounded(name, std::move(text), limit));
+    return {};
+  }
+
+  Status author() {
+    const auto* member = in_.if_contains("author");
+    if (!member) return {};
+    const auto* given = member->if_object();
+    if (!given) return wrong("author", "is not an object");
+    RecordWriter author;
+    const Place place{rules_.channel, rules_.region};
+    std::string handle;
+    if (const auto text = json::text_at(*given, "handle")) {
+      if (auto canonical = canonical_handle(*text, place)) handle = std::move(*canonical);
+    }
+    if (!handle.empty()) author.text("handle", handle);
+    if (const auto name = json::text_at(*given, "name")) {
+      author.text("name", bounded("author.name", clean_text(*name, Lines::one), model::kMaxName));
+    }
+    if (const auto* addresses = json::array_at(*given, "addresses")) {
+      json::array canonical;
+      for (const auto& entry : *addresses) {
+        if (canonical.size() == model::kMaxAddresses) break;
+        if (!entry.is_string()) return wrong("author.addresses", "holds something that is no string");
+        if (auto one = canonical_handle({entry.get_string().data(), entry.get_string().size()}, place)) {
+          canonical.emplace_back(std::move(*one));
+        }
+      }
+      if (!canonical.empty()) author.json("addresses", canonical);
+    }
+    if (const auto profile = json::text_at(*given, "profile")) {
+      author.text("profile", bounded("author.profile", clean_text(*profile, Lines::one), model::kMaxUrl));
+    }
+    out_.made("author", author.finish());
+    return {};
+  }
+
+  Status body() {
+    if (const auto* text = in_.if_contains("text"); text && !text->is_string()) return wrong("text", "is not a string");
+    if (const auto text = json::text_at(in_, "text")) {
+      out_.text("text", bounded("text", clean_text(*text, Lines::many), model::kMaxText));
+    } else if (const auto html = json::text_at(in_, "html")) {
+      const auto repaired = is_utf8(*html) ? std::string(*html) : utf8_repaired(*html);
+      out_.text("text", bounded("text", clean_text(html_to_text(repaired), Lines::many), model::kMaxText));
+    }
+    return {};
+  }
+
+  Status quoted() {
+    const auto* blocks = json::array_at(in_, "quoted");
+    if (!blocks) return {};
+    json::array kept;
+    std::size_t total = 0;
+    for (const auto& block : *blocks) {
+      const auto* fields = block.if_object();
+      if (!fields) return wrong("quoted", "holds something that is no object");
+      json::object one;
+      if (const auto depth = json::integer_at(*fields, "depth")) one["depth"] = *depth;
+      if (const auto author = json::text_at(*fields, "author")) {
+        one["author"] = bounded("quoted.author", clean_text(*author, Lines::one), model::kMaxName);
+      }
+      if (const auto at = json::integer_at(*fields, "at")) one["at"] = *at;
+      auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
+      total += text.size();
+      if (kept.size() == model::kMaxQuoted || total > model::kMaxText) {
+        truncated_.emplace_back("quoted");
+        break;
+      }
+      one["text"] = std::move(text);
+      if (const auto id = json::text_at(*fields, "native_id")) one["native_id"] = clean_text(*id, Lines::one);
+      kept.emplace_back(std::move(one));
+    }
+    if (!kept.empty()) out_.json("quoted", kept);
+    return {};
+  }
+
+  Status attachments() {
+    json::array list;
+    if (const auto* named = json::array_at(in_, "attachments")) {
+      for (const auto& entry : *named) {
+        if (list.size() == model::kMaxAttachments) {
+          truncated_.emplace_back("attachments");
+          break;
+        }
+        const auto* fields = entry.if_object();
+        if (!fields) return wrong("attachments", "holds something that is no object");
+        json::object one;
+        for (const auto& [key, limit] : {std::pair<std::string_view, std::size_t>{"name", 1024}, {"type", 255},
+                                         {"sha256", 64}, {"url", model::kMaxUrl}}) {
+          if (const auto text = json::text_at(*fields, key)) {
+            one[key] = utf8_prefix(clean_text(*text, Lines::one), limit);
+          }
+        }
+        if (const auto size = json::integer_at(*fields, "size")) one["size"] = *size;
+        list.emplace_back(std::move(one));
+      }
+    }
+    for (const auto& file : offer_.attachments) {
+      if (list.size() == model::kMaxAttachments) break;
+      list.emplace_back(json::object{
+          {"name", utf8_prefix(clean_text(file.name, Lines::one), 1024)},
+          {"type", file.media.empty() ? std::string("application/octet-stream")
+                                      : std::string(utf8_prefix(clean_text(file.media, Lines::one), 255))},
+          {"size", file.bytes.size()},
+          {"sha256", to_hex(as_text(sha256(file.bytes)))}});
+    }
+    if (!list.empty()) out_.json("attachments", list);
+    return {};
+  }
+
+  // What the channel says beyond our schema, with any member that we do not know: a newer plugin
+  // may say more, and nothing it says is lost.
+  void native() {
+    static constexpr std::string_view kKnown[] = {
+        "kind", "direction", "audience", "author",      "conversation", "in_reply_to", "title", "text",
+        "html", "quoted",    "language", "attachments", "permalink",    "call",        "native"};
+    json::object native;
+    if (const auto* given = json::object_at(in_, "native")) native = *given;
+    for (const auto& member : in_) {
+      if (!model::is_one_of(std::string_view(member.key().data(), member.key().size()), kKnown)) {
+        native.insert_or_assign(member.key(), member.value());
+      }
+    }
+    if (!native.empty()) out_.json("native", native);
+  }
+
+  const json::object& in_;
+  const Offer& offer_;
+  const Rules& rules_;
+  RecordWriter out_;
+  json::array truncated_;
+};
+
+// What the plugin gave, never our normalised form: a better normaliser must not look like an edit.
+Digest digest_of(const Offer& offer) {
+  Sha256 hash;
+  hash.add_field(offer.record).add_field(offer.raw).add_number(offer.withdrawn ? 1 : 0);
+  hash.add_number(offer.occurred ? static_cast<std::uint64_t>(offer.occurred->time_since_epoch().count()) : 0);
+  for (const auto& file : offer.attachments) hash.add_field(file.name).add_field(file.media).add_field(file.bytes);
+  return hash.finish();
+}
+
+// An id we can show: UTF-8 without controls, within its bound; else a digest of it, which is as stable.
+std::string shown_id(std::string_view id) {
+  const bool fits = !id.empty() && id.size() <= model::kMaxNativeId && clean_text(id, Lines::one) == id;
+  return fits ? std::string(id) : "sha256:" + to_hex(as_text(sha256(id)));
+}
+
+}  // namespace
+
+Result<std::string> Normaliser::record(const Offer& offer) {
+  if (offer.record.size() > rules_.max_item || offer.record.size() + offer.raw.size() > rules_.max_item) {
+    return permanent(fmt::format("larger than max_item ({} bytes)", rules_.max_item));
+  }
+  // The first kilobytes of every parse come from the stack.
+  unsigned char first[8192];
+  boost::json::monotonic_resource storage(first, sizeof first);
+  VOXBUS_TRY(parsed, json::parse(offer.record, model::kMaxRecordDepth, &storage));
+  const auto* object = parsed.if_object();
+  if (!object) return permanent("the record is no JSON object");
+  VOXBUS_TRY(out, RecordReader(*object, offer, rules_).normalised());
+  if (out.size() > model::kMaxRecord) return permanent("the record is larger than 1 MiB");
+  return out;
+}
+
+model::Item Normaliser::normalise(const Offer& offer) {
+  if (offer.unreadable) {
+    const auto parsed = json::parse(offer.record, 8);
+    const auto* object = parsed ? parsed->if_object() : nullptr;
+    const auto reason = object ? json::text_at(*object, "reason") : std::nullopt;
+    return quarantine(offer, reason.value_or("the plugin could not read it"));
+  }
+  std::string normalised = "{}";
+  if (!offer.withdrawn || !offer.record.empty()) {
+    auto made = record(offer);
+    if (!made) return quarantine(offer, made.error().message);
+    normalised = std::move(*made);
+  }
+  model::Item item;
+  item.native_id = shown_id(offer.native_id);
+  item.version = offer.version;
+  item.occurred = offer.occurred;
+  item.withdrawn = offer.withdrawn;
+  item.backfill = offer.backfill;
+  item.digest = digest_of(offer);
+  item.record = std::move(normalised);
+  if (rules_.keep_raw_of_all) item.raw = offer.raw;
+  return item;
+}
+
+model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason) {
+  model::Item item;
+  item.native_id = shown_id(offer.native_id.empty() ? std::string_view("?") : offer.native_id);
+  item.version = offer.version;
+  item.occurred = offer.occurred;
+  item.backfill = offer.backfill;
+  item.quarantined = true;
+  item.digest = digest_of(offer);
+  RecordWriter out;
+  out.text("reason", utf8_prefix(clean_text(reason, Lines::one), 4096));
+  out.json("raw_size", static_cast<std::int64_t>(offer.raw.size()));
+  if (offer.raw.size() + offer.record.size() > rules_.max_item) {
+    out.text("raw_sha256", to_hex(as_text(sha256(offer.raw))));
+    item.raw = offer.raw.substr(0, 64 << 10);  // its beginning: headers, where it has such
+  } else {
+    item.raw = offer.raw.empty() ? offer.record : offer.raw;
+  }
+  item.record = out.finish();
+  return item;
+}
+
+Status check_item(model::Item& item) {
+  if (item.native_id.empty() || item.native_id.size() > model::kMaxNativeId || !is_utf8(item.native_id)) {
+    return permanent("an item without a proper native id");
+  }
+  if (item.record.size() > model::kMaxRecord) return permanent("a record larger than 1 MiB");
+  if (item.raw.size() > model::kMaxItem) return permanent("raw evidence larger than 32 MiB");
+  unsigned char first[8192];
+  boost::json::monotonic_resource storage(first, sizeof first);
+  VOXBUS_TRY(parsed, json::parse(item.record, model::kMaxRecordDepth, &storage));
+  const auto* record = parsed.if_object();
+  if (!record || item.record.front() != '{' || item.record.back() != '}') return permanent("a record that is no object");
+  static constexpr std::string_view kOurs[] = {"channel", "plugin", "native_id", "revision", "historic", "raw"};
+  for (const auto name : kOurs) {
+    if (record->contains(name)) return permanent("a record with the daemon's own member '" + std::string(name) + "'");
+  }
+  if (item.quarantined) {
+    return json::text_at(*record, "reason") ? Status() : Status(permanent("a quarantined item without a reason"));
+  }
+  if (item.withdrawn && record->empty()) return {};
+  VOXBUS_CHECK(model::check_interaction(*record));
+  if (const auto* author = json::object_at(*record, "author")) {
+    item.author = json::text_at(*author, "handle").value_or("");
+  }
+  item.conversation = json::text_at(*record, "conversation").value_or("");
+  return {};
+}
+
+}  // namespace voxbus::intake
