@@ -69,9 +69,9 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problem
   in.words("isolation", isolation);
   manifest.inline_permitted = std::find(isolation.begin(), isolation.end(), "inline") != isolation.end();
   in.text("network", manifest.network);
-  in.duration("stop_within", manifest.stop_within);
-  in.size("memory", manifest.memory);
-  in.size("max_item", manifest.max_item);
+  in.duration("stop_within", manifest.stop_within, kLeastStop, kMostStop);
+  in.size("memory", manifest.memory, kLeastMemory, kMostMemory);
+  in.size("max_item", manifest.max_item, 1 << 10, 1ull << 30);
   if (const auto* settings = in.node("settings")) {
     for (const auto& item : settings->items) manifest.settings.push_back(read_rule(*document, item, problems));
   }
@@ -91,14 +91,7 @@ std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& f
   static constexpr std::string_view kSuffix = ".plugin.yaml";
   std::vector<Manifest> found;
   for (const auto& folder : folders) {
-    std::error_code code;
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
-      const auto name = entry.path().filename().string();
-      if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) {
+    for (const auto& file : files_in(folder, kSuffix, problems)) {
       auto manifest = read_manifest(file, problems);
       if (!manifest) continue;
       const auto same = std::find_if(found.begin(), found.end(),

@@ -48,4 +48,8 @@ struct Manifest {
 [[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems);
 [[nodiscard]] std::string_view name_of(SettingRule::Type type);
 
+// What a plugin or a channel may ask for.
+inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
+inline constexpr std::uint64_t kLeastMemory = 64ull << 20, kMostMemory = 1ull << 40;
+
 }  // namespace voxbus::config
