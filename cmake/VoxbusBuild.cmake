@@ -37,16 +37,23 @@ function(voxbus_floor name)
   voxbus_precompile(voxbus_${name})
 endfunction()
 
-# The standard headers that everything includes, compiled once per set of flags.
+# The standard headers that everything includes, compiled once for libraries and once for programs,
+# whose position-independence flags differ.
 function(voxbus_precompile target)
-  if(NOT TARGET voxbus_pch)
-    file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
-    add_library(voxbus_pch STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
-    target_precompile_headers(voxbus_pch PRIVATE
+  get_target_property(type ${target} TYPE)
+  string(TOLOWER voxbus_pch_${type} pch)
+  if(NOT TARGET ${pch})
+    file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "int main() {}\n")
+    if(type STREQUAL EXECUTABLE)
+      add_executable(${pch} ${CMAKE_BINARY_DIR}/pch.cpp)
+    else()
+      add_library(${pch} STATIC ${CMAKE_BINARY_DIR}/pch.cpp)
+    endif()
+    target_precompile_headers(${pch} PRIVATE
       <algorithm> <chrono> <cstdint> <filesystem> <functional> <map> <memory> <mutex> <optional>
       <span> <string> <string_view> <unordered_map> <utility> <vector>)
   endif()
-  target_precompile_headers(${target} REUSE_FROM voxbus_pch)
+  target_precompile_headers(${target} REUSE_FROM ${pch})
 endfunction()
 
 # voxbus_test(NAME SOURCES ... LINKS ... [LABELS ...] [TIMEOUT seconds]): a GoogleTest program whose

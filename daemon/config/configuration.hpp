@@ -18,6 +18,7 @@ namespace voxbus::config {
 struct Begin {
   enum class Kind { now, all, date } kind = Kind::now;
   TimePoint date{};
+  bool operator==(const Begin&) const = default;
 };
 
 struct Channel {
@@ -38,6 +39,7 @@ struct Channel {
   std::string plugin_id;
   std::string faults;  // not empty: the channel stays down, and this says why
   std::filesystem::path file;
+  bool operator==(const Channel&) const = default;  // what a reload restarts, and what it leaves alone
 };
 
 struct Configuration {

@@ -20,12 +20,14 @@ struct SecretReference {
   std::string setting;
   enum class From { credential, file } from = From::credential;
   std::string name;  // of the systemd credential, or the file's path
+  bool operator==(const SecretReference&) const = default;
 };
 
 struct Settings {
   json::object values;  // by the manifest's types; without secrets
   std::vector<SecretReference> secrets;
   std::string origin;   // digest of the identity settings: names whose cursor this is
+  bool operator==(const Settings&) const = default;
 };
 
 // `node` may be null: no settings given.

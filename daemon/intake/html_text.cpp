@@ -3,6 +3,7 @@
 
 #include <libxml/HTMLparser.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -19,8 +20,8 @@ bool is_one_of(std::string_view name, const auto& names) {
   return false;
 }
 
-constexpr std::array<std::string_view, 24> kBlocks = {
-    "p",  "div", "br",         "li",  "ul",    "ol", "tr",      "table",   "blockquote", "pre",    "h1",   "h2",
+constexpr std::array<std::string_view, 23> kBlocks = {
+    "p",  "div", "li",  "ul",    "ol", "tr",      "table",   "blockquote", "pre",    "h1",   "h2",
     "h3", "h4",  "h5",         "h6",  "hr",    "dl", "article", "section", "header",     "footer", "form", "address"};
 constexpr std::array<std::string_view, 7> kHidden = {"script", "style", "head",     "title",
                                                      "template", "noscript", "object"};
@@ -37,7 +38,7 @@ class Reader {
     if (hidden_at_ != 0) return;
     if (name == "pre") ++preformatted_;
     if (is_one_of(name, kBlocks)) break_line(is_one_of(name, kSpaced));
-    if (name == "br") force_break();
+    if (name == "br") breaks_ = std::min(breaks_ + 1, 2);
     if (name == "li") text("- ");
     if (name == "td" || name == "th") space_ = true;
     if (name == "a") link_ = attribute(attributes, "href"), link_start_ = out_.size();
@@ -50,7 +51,7 @@ class Reader {
       } else if (hidden_at_ == 0) {
         if (name == "pre" && preformatted_ > 0) --preformatted_;
         if (name == "a") close_link();
-        if (name != "br" && is_one_of(name, kBlocks)) break_line(is_one_of(name, kSpaced));
+        if (is_one_of(name, kBlocks)) break_line(is_one_of(name, kSpaced));
       }
     }
     if (depth_ > 0) --depth_;
@@ -93,7 +94,6 @@ class Reader {
     out_ += c;
   }
   void break_line(bool spaced) { breaks_ = std::max(breaks_, spaced ? 2 : 1); }
-  void force_break() { breaks_ = std::min(2, breaks_ + (breaks_ > 0 && was_break_ ? 1 : 0)), was_break_ = true; }
   void close_link() {
     // Shown when the words are not the address themselves: a reader must see where it leads.
     const bool web = link_.starts_with("http://") || link_.starts_with("https://");
@@ -110,7 +110,6 @@ class Reader {
   int hidden_at_ = 0;  // the depth at which something unseen began, 0 when all is seen
   int preformatted_ = 0;
   int breaks_ = 0;  // line breaks owed before the next word
-  bool was_break_ = false;
   bool space_ = false;
 };
 

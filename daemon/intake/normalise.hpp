@@ -14,24 +14,11 @@
 #include "base/json.hpp"
 #include "base/time.hpp"
 #include "model/item.hpp"
+#include "model/offer.hpp"
 
 namespace voxbus::intake {
 
-// An item as the plugin gave it. Views live as long as the call.
-struct Offer {
-  std::string_view native_id;
-  std::optional<std::uint64_t> version;
-  std::optional<TimePoint> occurred;
-  bool withdrawn = false;
-  bool backfill = false;
-  bool unreadable = false;  // the plugin itself could not read it; record holds {"reason": ...}
-  std::string_view record;
-  std::string_view raw;
-  struct Attachment {
-    std::string_view name, media, bytes;
-  };
-  std::vector<Attachment> attachments;
-};
+using model::Offer;
 
 struct Rules {
   std::string channel;

@@ -171,6 +171,16 @@ typedef struct voxbus_clock_1 {
   int64_t (*now)(const voxbus_host *host); /* microseconds since 1970-01-01 UTC. [any] */
 } voxbus_clock_1;
 
+/* Service "waiting/1": "I have fetched all there is, and now wait for more." Optional on both sides.
+   A host can tell a waiting poll from a hung one by it, and a test ends the call there instead of
+   after some time. */
+#define VOXBUS_SERVICE_WAITING "waiting/1"
+typedef struct voxbus_waiting_1 {
+  uint32_t size; /* sizeof(voxbus_waiting_1) */
+  uint32_t reserved;
+  void (*waiting)(const voxbus_host *host); /* [lane] */
+} voxbus_waiting_1;
+
 /* A channel of the plugin's own making; the host only carries the pointer. */
 typedef struct voxbus_channel voxbus_channel;
 
@@ -217,6 +227,15 @@ typedef struct voxbus_plugin {
      none. [setup] */
   const void *(*capability)(const char *id);
 } voxbus_plugin;
+
+/* Capability "probe/1": can this channel work right now? Opens what the settings name, reads
+   nothing of it, changes nothing. VOXBUS_OK, or call->fail says why not. */
+#define VOXBUS_CAPABILITY_PROBE "probe/1"
+typedef struct voxbus_probe_1 {
+  uint32_t size; /* sizeof(voxbus_probe_1) */
+  uint32_t reserved;
+  voxbus_status (*probe)(voxbus_channel *channel, const voxbus_call *call); /* [act] */
+} voxbus_probe_1;
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/daemon.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "app/intake_wiring.hpp"
+#include "app/status.hpp"
+#include "base/log.hpp"
+#include "base/posix.hpp"
+#include "intake/normalise.hpp"
+
+namespace voxbus::app {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr auto kTurn = 1s;          // how often main looks around
+constexpr auto kLoopsMayRest = 10s; // a loop that did not turn for so long hangs
+
+// Nothing is acknowledged any more; the service manager starts us again, and the journal is mended.
+[[noreturn]] void end_at_once(const Error& error) {
+  log::critical("the journal cannot go on: {}; ending, so that a restart can mend it", error.message);
+  ::_exit(kFailure);
+}
+
+}  // namespace
+
+Daemon::~Daemon() = default;
+
+config::Configuration Daemon::read_configuration(config::Problems& problems) const {
+  auto configuration = config::load(overrides_.configuration, problems);
+  if (overrides_.state) configuration.state = *overrides_.state;
+  if (overrides_.listen) configuration.listen = *overrides_.listen;
+  if (overrides_.log_level) configuration.log_level = *overrides_.log_level;
+  if (configuration.socket.empty()) configuration.socket = configuration.state / "voxbus.sock";
+  return configuration;
+}
+
+std::optional<int> Daemon::configure() {
+  config::Problems problems;
+  auto configuration = read_configuration(problems);
+  for (const auto& problem : problems.list()) std::fputs(config::render(problem).c_str(), stderr);
+  if (problems.fatal()) return kConfigurationFault;
+  start_logging("voxbusd", configuration.log_level);
+  state_ = configuration.state;
+  configuration_.with([&](auto& held) { held = std::move(configuration); });
+  problems_.with([&](auto& held) { held = std::move(problems); });
+  return std::nullopt;
+}
+
+std::optional<int> Daemon::open_journal() {
+  journal::Options options;
+  options.directory = state_ / "journal";
+  options.clock = &clock_;
+  options.on_fatal = end_at_once;
+  std::optional<config::SecretReference> master_key;
+  configuration_.with([&](const auto& configuration) {
+    options.installation = configuration.installation;
+    options.wal_ceiling = configuration.wal_ceiling;
+    master_key = configuration.master_key;
+  });
+  if (master_key) {
+    const auto secret = config::resolve(*master_key);
+    if (!secret) {
+      log::error("{}", secret.error().message);
+      return kConfigurationFault;
+    }
+    options.master_key = derive_key(*secret, "voxbus master key");
+  }
+  if (auto made = make_directory(state_); !made) {
+    log::error("{}", made.error().message);
+    return kFailure;
+  }
+  auto opened = journal::Journal::open(std::move(options));
+  if (!opened) {
+    log::error("{}", opened.error().message);
+    return kFailure;
+  }
+  journal_ = std::move(*opened);
+  return std::nullopt;
+}
+
+std::optional<int> Daemon::open_bus() {
+  feed_ = std::make_unique<bus::Feed>(*journal_);
+  auto consumers = bus::Consumers::open(state_ / "positions", *feed_, clock_);
+  if (!consumers) {
+    log::error("{}", consumers.error().message);
+    return kFailure;
+  }
+  consumers_ = std::move(*consumers);
+  return std::nullopt;
+}
+
+std::optional<int> Daemon::listen() {
+  serve::Options options;
+  configuration_.with([&](const auto& configuration) {
+    options.listen = configuration.listen;
+    options.socket = configuration.socket;
+    options.hosts = configuration.hosts;
+    options.origins = configuration.origins;
+    options.max_connections = configuration.max_connections;
+  });
+  options.endpoint = state_ / "endpoint.json";
+  options.tokens = state_ / "tokens.json";
+  options.version = VOXBUS_BUILD;
+  options.clock = &clock_;
+  options.status = [this] { return status_json(); };
+  options.plugins = [this] {
+    return configuration_.with([&](const auto& configuration) {
+      return problems_.with([&](const auto& problems) { return plugins_json(configuration.manifests, problems); });
+    });
+  };
+  options.not_ready = [this]() -> std::optional<std::string> {
+    const auto stats = journal_->stats();
+    if (stats.failed) return "the journal failed";
+    if (stats.waiting_for_space) return "the disk is full: channels wait at their cursors until there is space";
+    return std::nullopt;
+  };
+  auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
+  if (!server) {
+    log::error("{}", server.error().message);
+    return kFailure;
+  }
+  server_ = std::move(*server);
+  return std::nullopt;
+}
+
+fs::path Daemon::host_program() const {
+  std::error_code code;
+  const auto beside = fs::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
+  return fs::exists(beside, code) ? beside : fs::path(VOXBUS_HOST_PROGRAM);
+}
+
+void Daemon::start_channels() {
+  host::Surroundings around;
+  around.journal = journal_.get();
+  around.clock = &clock_;
+  around.check = intake::check_item;
+  around.make_intake = make_intake;
+  around.host_program = host_program();
+  around.build = VOXBUS_BUILD;
+  // For tests and demonstrations from a build folder; said aloud, because it gives up a check.
+  const char* trust = std::getenv("VOXBUS_TRUST_PLUGINS");
+  around.trust_plugins = trust && std::string_view(trust) == "1";
+  if (around.trust_plugins) log::warn("VOXBUS_TRUST_PLUGINS=1: who may write the plugins' files is not checked");
+  const auto channels = configuration_.with([&](const auto& configuration) {
+    around.credit = configuration.queue;
+    return configuration.channels;
+  });
+  supervisor_ = std::make_unique<host::Supervisor>(std::move(around));
+  for (const auto& channel : channels) supervisor_->add(channel);
+  log::info("{} channel{} configured", channels.size(), channels.size() == 1 ? "" : "s");
+}
+
+int Daemon::run() {
+  if (auto code = configure()) return *code;
+  if (auto code = open_journal()) return *code;
+  if (auto code = open_bus()) return *code;
+  if (auto code = listen()) return *code;
+  start_channels();
+  started_ = clock_.now();
+  manager_.ready();
+
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&wanted, signal);
+  // The watchdog wants at least two signs of life per interval.
+  auto pause = std::chrono::nanoseconds(kTurn);
+  if (manager_.watchdog().count() > 0) pause = std::min(pause, std::chrono::nanoseconds(manager_.watchdog()) / 3);
+  const timespec limit{pause.count() / 1'000'000'000, pause.count() % 1'000'000'000};
+  for (;;) {
+    const int signal = ::sigtimedwait(&wanted, nullptr, &limit);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (signal == SIGHUP) reload();
+    turn();
+  }
+  stop();
+  return 0;
+}
+
+void Daemon::turn() {
+  if (is_alive()) manager_.alive();
+  manager_.status(status_line());
+}
+
+// The truth about the daemon's own loops: an idle one turns as well, and a writer that waits for
+// space is alive. A hung plugin is the supervisor's affair.
+bool Daemon::is_alive() const {
+  const auto now = std::chrono::steady_clock::now();
+  return now - supervisor_->last_turn() < kLoopsMayRest && now - server_->last_turn() < kLoopsMayRest;
+}
+
+std::string Daemon::status_line() const {
+  const auto channels = supervisor_->status();
+  const auto up = std::count_if(channels.begin(), channels.end(),
+                                [](const auto& channel) { return channel.level == host::Level::up; });
+  const auto stats = journal_->stats();
+  return fmt::format("{}{} of {} channels up, {} events", stats.waiting_for_space ? "WAITING FOR SPACE; " : "", up,
+                     channels.size(), journal_->end().position);
+}
+
+json::object Daemon::status_json() const {
+  if (!supervisor_) return {};
+  const auto stats = journal_->stats();
+  return {{"started", format_rfc3339(started_)},
+          {"pid", ::getpid()},
+          {"channels", channels_json(supervisor_->status(), stats)},
+          {"journal", journal_json(stats)}};
+}
+
+// Plan and apply: a file with any problem changes nothing; otherwise only what changed restarts.
+void Daemon::reload() {
+  manager_.reloading();
+  config::Problems problems;
+  auto configuration = read_configuration(problems);
+  if (!problems.empty()) {
+    for (const auto& problem : problems.list()) log::error("reload: {}", config::render(problem));
+    log::error("reload: nothing was changed, because of {} problem{}", problems.list().size(),
+               problems.list().size() == 1 ? "" : "s");
+  } else {
+    const auto touched = supervisor_->apply(configuration.channels);
+    const bool main_changed = configuration_.with([&](auto& held) {
+      const bool changed = held.listen != configuration.listen || held.state != configuration.state ||
+                           held.socket != configuration.socket || held.installation != configuration.installation;
+      held.channels = configuration.channels;
+      held.manifests = configuration.manifests;
+      return changed;
+    });
+    problems_.with([&](auto& held) { held = std::move(problems); });
+    std::string names;
+    for (const auto& name : touched) names += (names.empty() ? "" : ", ") + name;
+    log::info("reloaded: {}", touched.empty() ? "no channel changed" : "changed " + names);
+    if (main_changed) log::warn("voxbus.yaml changed: listen, socket, state and installation need a restart");
+  }
+  manager_.ready();
+}
+
+void Daemon::stop() {
+  log::info("stopping");
+  manager_.stopping();
+  supervisor_->stop();  // what the channels still had is committed
+  server_->stop();
+  server_.reset();
+  supervisor_.reset();
+  consumers_.reset();
+  feed_.reset();
+  journal_.reset();
+  log::info("stopped");
+}
+
+}  // namespace voxbus::app

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/try_plugin.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "config/manifest.hpp"
+#include "config/settings.hpp"
+#include "host/channel_socket.hpp"
+#include "host/crash_mark.hpp"
+#include "host/plugin_file.hpp"
+#include "host/spawn.hpp"
+#include "voxbus/abi.h"
+
+namespace voxbus::cli {
+namespace {
+
+constexpr int kFailed = 1, kMisused = 2, kConfiguration = 78;
+
+volatile std::sig_atomic_t interrupted = 0;
+
+// "key=value" lines as a settings mapping, so that the manifest checks them as it would a file.
+std::string settings_yaml(const std::vector<std::string>& settings) {
+  std::string text;
+  for (const auto& setting : settings) {
+    const auto equals = setting.find('=');
+    text += setting.substr(0, equals) + ": " + (equals == setting.npos ? "" : setting.substr(equals + 1)) + '\n';
+  }
+  return text;
+}
+
+class Printer {
+ public:
+  explicit Printer(const TryOptions& options) : options_(options) {}
+
+  // False once the limit is reached.
+  bool print(const model::Batch& batch) {
+    for (const auto& item : batch.items) {
+      options_.json ? as_json(item) : as_line(item);
+      if (options_.limit != 0 && ++printed_ >= options_.limit) return false;
+    }
+    if (batch.cursor) cursor_ = *batch.cursor;
+    std::fflush(stdout);
+    return true;
+  }
+  [[nodiscard]] const std::string& cursor() const { return cursor_; }
+
+ private:
+  static void as_json(const model::Item& item) {
+    json::object out{{"native_id", item.native_id}};
+    if (item.version) out["version"] = *item.version;
+    if (item.occurred) out["occurred_at"] = format_rfc3339(*item.occurred);
+    if (item.withdrawn) out["withdrawn"] = true;
+    if (item.backfill) out["backfill"] = true;
+    if (item.quarantined) out["quarantined"] = true;
+    out["raw_size"] = item.raw.size();
+    if (auto record = json::parse(item.record)) out["record"] = std::move(*record);
+    fmt::print("{}\n", json::serialize(out));
+  }
+  static void as_line(const model::Item& item) {
+    const auto parsed = json::parse(item.record);
+    const auto record = parsed && parsed->is_object() ? parsed->get_object() : json::object();
+    const auto* author = json::object_at(record, "author");
+    const auto who = author ? json::text_at(*author, "handle").value_or("-") : "-";
+    auto words = item.quarantined ? "QUARANTINED: " + std::string(json::text_at(record, "reason").value_or(""))
+                 : item.withdrawn ? "(withdrawn)"
+                                  : std::string(json::text_at(record, "title").value_or(""));
+    if (const auto text = json::text_at(record, "text")) words += (words.empty() ? "" : ": ") + std::string(*text);
+    if (const auto* call = json::object_at(record, "call")) words += json::serialize(*call);
+    for (auto& c : words) c = c == '\n' ? ' ' : c;
+    fmt::print("{:<27} {:<10} {:<32} {}\n", item.occurred ? format_rfc3339(*item.occurred) : "-",
+               json::text_at(record, "kind").value_or("-"), utf8_prefix(who, 32), utf8_prefix(words, 100));
+  }
+
+  const TryOptions& options_;
+  std::uint64_t printed_ = 0;
+  std::string cursor_;
+};
+
+Result<host::Start> prepare(const TryOptions& options, const config::Manifest& manifest, config::Problems& problems) {
+  auto document = config::Document::parse("--set", settings_yaml(options.settings), problems);
+  if (!document) return permanent("the settings cannot be read");
+  auto settings = config::read_settings(*document, &document->root(), {}, manifest, problems);
+  for (const auto& reference : settings.secrets) {
+    VOXBUS_TRY(secret, config::resolve(reference));
+    settings.values[reference.setting] = secret;
+  }
+  host::Start start;
+  start.channel = "try";
+  start.plugin = manifest.id;
+  start.settings = json::serialize(settings.values);
+  start.cursor = options.cursor;
+  start.region = options.region;
+  start.build = options.build;
+  start.max_item = manifest.max_item;
+  start.credit = 8u << 20;
+  start.poll_every_ms = 1000;
+  return start;
+}
+
+// Takes frames until the first poll came back (or for ever with --follow). The exit code.
+int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions& options) {
+  Printer printer(options);
+  while (interrupted == 0) {
+    pollfd readable{socket.descriptor(), POLLIN, 0};
+    if (::poll(&readable, 1, 200) <= 0) continue;
+    const auto received = socket.receive();
+    for (;;) {
+      auto frame = socket.next();
+      if (!frame) {
+        fmt::print(stderr, "voxbus try: {}\n", frame.error().message);
+        return kFailed;
+      }
+      if (!*frame) break;
+      const auto& payload = (*frame)->payload;
+      switch ((*frame)->type) {
+        case host::FrameType::batch: {
+          const auto batch = host::decode_batch(payload);
+          if (!batch || !printer.print(*batch)) return batch ? 0 : kFailed;
+          (void)socket.send(host::FrameType::credit, host::encode_credit(1));
+          break;
+        }
+        case host::FrameType::log:
+          if (const auto line = host::decode_log(payload)) fmt::print(stderr, "log: {}\n", line->message);
+          break;
+        case host::FrameType::polled:
+          if (const auto outcome = host::decode_outcome(payload)) {
+            const bool good = outcome->status == VOXBUS_OK || outcome->status == VOXBUS_MORE;
+            if (!good) fmt::print(stderr, "voxbus try: poll failed: {}\n", outcome->message);
+            if (!options.follow && outcome->status != VOXBUS_MORE) return good ? 0 : kFailed;
+          }
+          break;
+        case host::FrameType::refused:
+          if (const auto outcome = host::decode_outcome(payload)) {
+            fmt::print(stderr, "voxbus try: {}\n", outcome->message);
+          }
+          return kFailed;
+        default: break;
+      }
+    }
+    if (!received) {
+      fmt::print(stderr, "voxbus try: the plugin's process {}\n", process.reap());
+      return kFailed;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int try_plugin(const TryOptions& options) {
+  config::Problems problems;
+  auto manifest_file = options.library;
+  manifest_file.replace_extension(".plugin.yaml");
+  const auto manifest = config::read_manifest(manifest_file, problems);
+  std::optional<Result<host::Start>> start;
+  if (manifest) start = prepare(options, *manifest, problems);
+  for (const auto& problem : problems.list()) fmt::print(stderr, "{}", config::render(problem));
+  if (!manifest || !problems.empty()) return kConfiguration;
+  if (!*start) {
+    fmt::print(stderr, "voxbus try: {}\n", start->error().message);
+    return kMisused;
+  }
+  auto library = host::open_plugin(options.library, options.trust ? host::Trust::given : host::Trust::owned);
+  if (!library) {
+    fmt::print(stderr, "voxbus try: {}; --trust loads it nevertheless\n", library.error().message);
+    return kFailed;
+  }
+  auto mark = host::CrashMark::make();
+  int ends[2];
+  if (!mark || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return kFailed;
+  FileDescriptor ours(ends[0]), theirs(ends[1]);
+  auto process = host::spawn({options.host_program, theirs.get(), library->get(), mark->descriptor(), manifest->memory, 256});
+  if (!process) {
+    fmt::print(stderr, "voxbus try: {}\n", process.error().message);
+    return kFailed;
+  }
+  theirs.reset();
+  host::ChannelSocket socket(std::move(ours), host::ChannelSocket::End::daemon);
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  int code = kFailed;
+  if (socket.send(host::FrameType::start, host::encode(**start))) code = follow(*process, socket, options);
+  process->kill();
+  (void)process->reap();
+  return code;
+}
+
+}  // namespace voxbus::cli

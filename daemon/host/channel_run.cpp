@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/channel_run.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <random>
+#include <stdexcept>
+
+#include "base/text.hpp"
+#include "model/limits.hpp"
+
+namespace voxbus::host {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kFirstRetry = 1000ms, kLongestRetry = 300'000ms;
+
+bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
+std::string_view text_of(voxbus_view view) { return {view.data, static_cast<std::size_t>(view.size)}; }
+
+// Nothing that we call may throw into the plugin's C frames.
+template <class Action>
+voxbus_status guarded_status(Action&& action) noexcept {
+  try {
+    return action();
+  } catch (...) {
+    return VOXBUS_RETRY;
+  }
+}
+
+}  // namespace
+
+// A call in the making, and what it learnt. The voxbus_call comes first: the plugin's pointer to it
+// is our pointer to the lane.
+struct ChannelRun::Lane {
+  voxbus_call call{};
+  ChannelRun* run = nullptr;
+  bool may_commit = false;
+  std::atomic<bool> active = false;  // between the call into the plugin and its return
+  std::int64_t retry_after_ms = 0;
+  std::string failure;
+  bool has_mark = false;  // the crash mark is the poll lane's
+
+  Lane(ChannelRun* owner, bool poll) : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
+    call.size = sizeof call;
+    call.emit = [](const voxbus_call* c, const voxbus_item* item) {
+      return guarded_status([&] { return of(c).emit(item); });
+    };
+    call.commit = [](const voxbus_call* c, voxbus_view cursor) {
+      return guarded_status([&] { return of(c).commit(cursor); });
+    };
+    call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
+      return guarded_status([&] { return of(c).examine(id, raw); });
+    };
+    call.fail = [](const voxbus_call* c, const voxbus_why* why) {
+      (void)guarded_status([&] { return of(c).fail(why); });
+    };
+    call.stopping = [](const voxbus_call* c) -> std::int32_t { return of(c).run->stopping_.load(); };
+    call.wake_fd = [](const voxbus_call* c) -> std::int32_t { return of(c).run->wake_.get(); };
+  }
+  static Lane& of(const voxbus_call* call) {
+    return *reinterpret_cast<Lane*>(const_cast<voxbus_call*>(call));
+  }
+
+  // Calls into the plugin; an outcome says how it went.
+  template <class Call>
+  Outcome enter(Call&& into_plugin) {
+    retry_after_ms = 0;
+    failure.clear();
+    active = true;
+    const voxbus_status status = into_plugin();
+    active = false;
+    leave_mark();
+    return {status, retry_after_ms, failure};
+  }
+
+  voxbus_status emit(const voxbus_item* item) {
+    constexpr auto kNeeded = sizeof(voxbus_item);
+    if (!active || !item || item->size < kNeeded || item->native_id.size == 0 || !is_sound(item->native_id) ||
+        !is_sound(item->record) || !is_sound(item->raw) || (item->attachment_count > 0 && !item->attachments)) {
+      return VOXBUS_MISUSE;
+    }
+    model::Offer offer;
+    offer.native_id = text_of(item->native_id);
+    offer.record = text_of(item->record);
+    offer.raw = text_of(item->raw);
+    if (item->flags & VOXBUS_ITEM_HAS_VERSION) offer.version = item->version;
+    if (item->flags & VOXBUS_ITEM_HAS_OCCURRED) offer.occurred = TimePoint(microseconds(item->occurred_at));
+    offer.withdrawn = item->flags & VOXBUS_ITEM_WITHDRAWN;
+    offer.backfill = item->flags & VOXBUS_ITEM_BACKFILL;
+    offer.unreadable = item->flags & VOXBUS_ITEM_UNREADABLE;
+    const auto count = std::min<std::uint64_t>(item->attachment_count, model::kMaxAttachments);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto* file = item->attachments[i];
+      if (!file || file->size < sizeof(voxbus_attachment) || !is_sound(file->name) || !is_sound(file->media) ||
+          !is_sound(file->bytes)) {
+        return VOXBUS_MISUSE;
+      }
+      offer.attachments.push_back({text_of(file->name), text_of(file->media), text_of(file->bytes)});
+    }
+    enter_mark(offer.native_id);
+    auto made = run->poison_.contains(offer.native_id)
+                    ? run->intake_.quarantine(offer, "the plugin's process died while this was read")
+                    : run->intake_.normalise(offer);
+    leave_mark();
+    return run->outlet_.emit(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
+  }
+
+  voxbus_status commit(voxbus_view cursor) {
+    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) return VOXBUS_MISUSE;
+    if (!run->outlet_.commit(text_of(cursor))) return VOXBUS_STOPPED;
+    run->cursor_ = text_of(cursor);
+    return VOXBUS_OK;
+  }
+
+  voxbus_status examine(voxbus_view id, voxbus_view raw) {
+    if (!active || id.size == 0 || !is_sound(id) || !is_sound(raw)) return VOXBUS_MISUSE;
+    if (run->poison_.contains(text_of(id))) {
+      model::Offer offer;
+      offer.native_id = text_of(id);
+      offer.raw = text_of(raw);
+      auto made = run->intake_.quarantine(offer, "the plugin's process died while this was read");
+      return run->outlet_.emit(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
+    }
+    enter_mark(text_of(id));
+    return VOXBUS_OK;
+  }
+
+  voxbus_status fail(const voxbus_failure* why) {
+    if (!active || !why || why->size < sizeof(voxbus_failure) || !is_sound(why->message)) return VOXBUS_MISUSE;
+    failure = utf8_repaired(utf8_prefix(text_of(why->message), 4096));
+    retry_after_ms = std::clamp<std::int64_t>(why->retry_after_ms, 0, 86'400'000);
+    return VOXBUS_OK;
+  }
+
+  void enter_mark(std::string_view id) {
+    if (has_mark) run->mark_->examining(id);
+  }
+  void leave_mark() {
+    if (has_mark) run->mark_->idle();
+  }
+};
+
+// What voxbus_host and its services point into.
+struct ChannelRun::HostSide {
+  voxbus_host host{};
+  ChannelRun* run;
+  voxbus_log_1 log{};
+  voxbus_clock_1 clock{};
+
+  explicit HostSide(ChannelRun* owner) : run(owner) {
+    host.size = sizeof host;
+    host.abi_major = VOXBUS_ABI_MAJOR;
+    host.abi_minor = VOXBUS_ABI_MINOR;
+    host.service = [](const voxbus_host* h, const char* id) -> const void* {
+      const std::string_view name = id ? id : "";
+      if (name == VOXBUS_SERVICE_LOG) return &of(h).log;
+      if (name == VOXBUS_SERVICE_CLOCK) return &of(h).clock;
+      return nullptr;
+    };
+    log.size = sizeof log;
+    log.write = [](const voxbus_host* h, std::int32_t level, voxbus_view message) {
+      (void)guarded_status([&] {
+        if (!is_sound(message)) return VOXBUS_MISUSE;
+        of(h).run->outlet_.log({level, utf8_repaired(utf8_prefix(text_of(message), 2048))});
+        return VOXBUS_OK;
+      });
+    };
+    clock.size = sizeof clock;
+    clock.now = [](const voxbus_host* h) -> std::int64_t {
+      return of(h).run->clock_.now().time_since_epoch().count();
+    };
+  }
+  static HostSide& of(const voxbus_host* host) {
+    return *reinterpret_cast<HostSide*>(const_cast<voxbus_host*>(host));
+  }
+};
+
+ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet, CrashMark* mark,
+                       const Clock& clock)
+    : start_(std::move(start)),
+      plugin_(std::move(plugin)),
+      intake_(std::move(intake)),
+      outlet_(outlet),
+      mark_(mark),
+      clock_(clock),
+      poison_(start_.poison.begin(), start_.poison.end()),
+      cursor_(start_.cursor),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!wake_) throw std::runtime_error(system_error("make an event descriptor", errno).message);
+  poll_lane_ = std::make_unique<Lane>(this, true);
+  act_lane_ = std::make_unique<Lane>(this, false);
+  host_side_ = std::make_unique<HostSide>(this);
+}
+ChannelRun::~ChannelRun() = default;
+
+Outcome ChannelRun::create() {
+  const voxbus_view settings{start_.settings.data(), start_.settings.size()};
+  auto outcome = poll_lane_->enter([&] {
+    return plugin_->entry().create(&host_side_->host, &poll_lane_->call, settings, &channel_);
+  });
+  if (outcome.status == VOXBUS_OK && !channel_) {
+    outcome = {VOXBUS_PERMANENT, 0, "the plugin's create returned no channel"};
+  }
+  if (outcome.status != VOXBUS_OK) {
+    channel_ = nullptr;
+    return outcome;
+  }
+  stoppable_.with([&](auto& channel) {
+    channel = channel_;
+    if (stopping_) plugin_->entry().stop(channel_);
+  });
+  return outcome;
+}
+
+Outcome ChannelRun::run() {
+  if (auto outcome = create(); outcome.status != VOXBUS_OK) return outcome;
+  outlet_.ready({plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
+  {
+    const std::jthread act_thread([this] { act(); });
+    while (!stopping_) {
+      const std::string cursor = cursor_;  // commit() replaces it while the plugin still reads this one
+      const voxbus_view since{cursor.data(), cursor.size()};
+      auto outcome = poll_lane_->enter([&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
+      outlet_.polled(outcome);
+      if (stopping_) break;
+      requests_.when_for(pause_after(outcome), [](const Requests& asked) { return asked.stop; }, [](auto&, bool) {});
+    }
+    requests_.with([](Requests& asked) { asked.stop = true; });
+    requests_.notify_all();
+  }
+  stoppable_.with([](auto& channel) { channel = nullptr; });
+  plugin_->entry().destroy(channel_);
+  channel_ = nullptr;
+  return {};
+}
+
+void ChannelRun::act() {
+  for (;;) {
+    const bool probe = requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
+                                      [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
+    if (!probe) return;
+    const auto capability = plugin_->entry().capability;
+    const auto* able = capability ? static_cast<const voxbus_probe_1*>(capability(VOXBUS_CAPABILITY_PROBE)) : nullptr;
+    if (!able || able->size < sizeof(voxbus_probe_1) || !able->probe) {
+      outlet_.probed({VOXBUS_UNSUPPORTED, 0, {}});
+      continue;
+    }
+    outlet_.probed(act_lane_->enter([&] { return able->probe(channel_, &act_lane_->call); }));
+  }
+}
+
+void ChannelRun::stop() {
+  if (stopping_.exchange(true)) return;
+  const std::uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
+  outlet_.stop();
+  stoppable_.with([&](auto* channel) {
+    if (channel) plugin_->entry().stop(channel);
+  });
+  requests_.with([](Requests& asked) { asked.stop = true; });
+  requests_.notify_all();
+}
+
+void ChannelRun::probe() {
+  requests_.with([](Requests& asked) { ++asked.probes; });
+  requests_.notify_all();
+}
+
+std::chrono::milliseconds ChannelRun::pause_after(const Outcome& outcome) {
+  const auto every = milliseconds(start_.poll_every_ms);
+  switch (outcome.status) {
+    case VOXBUS_MORE: failures_ = 0; return 0ms;
+    case VOXBUS_OK:
+    case VOXBUS_STOPPED: failures_ = 0; return every;
+    case VOXBUS_PERMANENT: return kLongestRetry;
+    default: break;
+  }
+  // Exponential, with jitter over its upper half, so that channels of one server do not come back
+  // all at once.
+  failures_ = std::min(failures_ + 1, 16);
+  const auto full = std::min<milliseconds>(kFirstRetry * (1 << (failures_ - 1)), kLongestRetry);
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  const auto jittered = full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
+  return std::max(jittered, milliseconds(outcome.retry_after_ms));
+}
+
+}  // namespace voxbus::host

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/credit_outlet.hpp"
+
+namespace voxbus::host {
+namespace {
+
+constexpr std::size_t kFullItems = 1024, kFullWeight = 512 << 10;
+
+}  // namespace
+
+void CreditOutlet::flush(Gathered& gathered) {
+  if (gathered.batch.items.empty() && !gathered.batch.cursor) return;
+  gathered.under_way.push_back(gathered.weight);
+  gathered.under_way_weight += gathered.weight;
+  gathered.weight = 0;
+  deliver(std::exchange(gathered.batch, {}));
+}
+
+bool CreditOutlet::emit(model::Item item) {
+  return gathered_.when(
+      [&](const Gathered& gathered) {
+        const bool full = gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
+        return gathered.stopped || !full || has_credit(gathered);
+      },
+      [&](Gathered& gathered) {
+        if (gathered.stopped) return false;
+        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight) flush(gathered);
+        gathered.weight += item.weight();
+        gathered.batch.items.push_back(std::move(item));
+        return true;
+      });
+}
+
+bool CreditOutlet::commit(std::string_view cursor) {
+  return gathered_.with([&](Gathered& gathered) {
+    if (gathered.stopped) return false;
+    gathered.batch.cursor = std::string(cursor);
+    if (gathered.under_way.empty()) flush(gathered);
+    return true;
+  });
+}
+
+void CreditOutlet::polled(const Outcome& outcome) {
+  gathered_.with([&](Gathered& gathered) {
+    if (!gathered.stopped && has_credit(gathered)) flush(gathered);
+  });
+  report(outcome);
+}
+
+void CreditOutlet::committed(std::uint64_t batches) {
+  gathered_.with([&](Gathered& gathered) {
+    for (; batches > 0 && !gathered.under_way.empty(); --batches) {
+      gathered.under_way_weight -= gathered.under_way.front();
+      gathered.under_way.pop_front();
+    }
+    if (!gathered.stopped && has_credit(gathered)) flush(gathered);
+  });
+  gathered_.notify_all();
+}
+
+void CreditOutlet::stop() {
+  gathered_.with([](Gathered& gathered) { gathered.stopped = true; });
+  gathered_.notify_all();
+}
+
+}  // namespace voxbus::host

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/inline_channel.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "host/credit_outlet.hpp"
+#include "host/plugin_file.hpp"
+#include "voxbus/abi.h"
+
+namespace voxbus::host {
+
+namespace asio = boost::asio;
+
+class InlineChannel::JournalOutlet final : public CreditOutlet {
+ public:
+  JournalOutlet(InlineChannel& channel, std::uint64_t lease)
+      : CreditOutlet(channel.around_.credit), channel_(channel), lease_(lease) {}
+
+  void ready(const Ready& ready) override {
+    channel_.post([version = ready.version](InlineChannel& channel) {
+      channel.amend([&](ChannelStatus& status) { status.version = version; });
+      channel.change(Level::up);
+    });
+  }
+  void probed(const Outcome& outcome) override {
+    channel_.post([outcome](InlineChannel& channel) {
+      channel.amend([&](ChannelStatus& status) { status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message; });
+    });
+  }
+  void log(const LogLine& line) override {
+    static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                            spdlog::level::warn, spdlog::level::err};
+    log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.channel_.name, line.message);
+  }
+
+ protected:
+  void deliver(model::Batch batch) override {
+    // The same check as for a process: the record was made by the same code, and one rule is enough.
+    std::erase_if(batch.items, [&](model::Item& item) {
+      auto sound = channel_.around_.check(item);
+      if (!sound) log::error("channel {}: {} (native id '{}')", channel_.channel_.name, sound.error().message, item.native_id);
+      return !sound;
+    });
+    const auto taken = channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
+    if (taken == journal::Submit::over_limit || taken == journal::Submit::stale_lease) {
+      channel_.post([](InlineChannel& channel) {
+        if (channel.run_) channel.run_->stop();
+      });
+    }
+  }
+  void report(const Outcome& outcome) override {
+    channel_.post([outcome](InlineChannel& channel) { channel.note_poll(outcome); });
+  }
+
+ private:
+  InlineChannel& channel_;
+  const std::uint64_t lease_;
+};
+
+InlineChannel::InlineChannel(const config::Channel& channel, Surroundings& surroundings)
+    : Supervised(channel, surroundings), again_(*surroundings.loop) {}
+InlineChannel::~InlineChannel() {
+  if (lane_.joinable()) lane_.join();
+}
+
+void InlineChannel::start() {
+  if (auto launched = launch(); !launched) start_again(launched.error().message);
+}
+
+Status InlineChannel::launch() {
+  VOXBUS_TRY(plain_settings, settings());
+  VOXBUS_TRY(file, open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
+  VOXBUS_TRY(plugin, Plugin::load(file, channel_.plugin));
+  VOXBUS_TRY(opening, open_channel(this));
+  lease_ = opening.lease;
+  outlet_ = std::make_unique<JournalOutlet>(*this, opening.lease);
+  auto frame = start_frame(opening, std::move(plain_settings));
+  auto intake = around_.make_intake(frame);
+  run_ = std::make_unique<ChannelRun>(std::move(frame), std::move(plugin), std::move(intake), *outlet_, nullptr,
+                                      *around_.clock);
+  change(Level::starting);
+  lane_ = std::thread([this] {
+    auto outcome = run_->run();
+    post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
+  });
+  run_->probe();
+  return {};
+}
+
+void InlineChannel::ended(Outcome outcome) {
+  lane_.join();
+  around_.journal->close_channel(channel_.name, lease_);
+  run_.reset();
+  outlet_.reset();
+  if (stopping_) {
+    if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
+    return;
+  }
+  start_again(outcome.message.empty() ? "the plugin's run ended" : outcome.message);
+}
+
+void InlineChannel::start_again(std::string why) {
+  const auto wait = next_backoff();
+  amend([](ChannelStatus& status) { ++status.restarts; });
+  change(Level::degraded, std::move(why), "started again in " + format_duration(wait));
+  again_.expires_after(wait);
+  again_.async_wait([self = shared_from_this()](const boost::system::error_code& code) {
+    if (!code && !self->stopping_) self->start();
+  });
+}
+
+void InlineChannel::stop(std::function<void()> done) {
+  stopping_ = true;
+  again_.cancel();
+  if (!run_) return asio::post(*around_.loop, std::move(done));
+  done_ = std::move(done);
+  run_->stop();
+}
+
+void InlineChannel::committed(std::uint64_t lease, std::size_t batches, std::size_t, std::size_t) {
+  // The outlet lives until close_channel() returned, so it may be told at once.
+  if (lease == lease_ && outlet_) outlet_->committed(batches);
+}
+
+void InlineChannel::post(std::function<void(InlineChannel&)> action) {
+  asio::post(*around_.loop, [self = weak_from_this(), action = std::move(action)] {
+    if (const auto channel = self.lock()) action(*channel);
+  });
+}
+
+}  // namespace voxbus::host

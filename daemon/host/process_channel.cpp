@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/process_channel.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/post.hpp>
+#include <cerrno>
+
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "host/plugin_file.hpp"
+#include "voxbus/abi.h"
+
+namespace voxbus::host {
+namespace {
+
+namespace asio = boost::asio;
+using Steady = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto kTick = 500ms;
+constexpr int kCrashesUntilPoison = 2;
+constexpr std::size_t kMaxPoison = 1000, kMaxCrashNotes = 1000;
+
+}  // namespace
+
+struct ProcessChannel::Run {
+  Process process;
+  ChannelSocket socket;
+  CrashMark mark;
+  asio::posix::stream_descriptor readable;  // watches the socket, owned by `socket`
+  asio::posix::stream_descriptor exited;    // watches the pidfd, owned by `process`
+  asio::steady_timer clock;
+  std::uint64_t lease = 0;
+  Steady::time_point started = Steady::now(), last_frame = started;
+  bool ready = false;
+  std::optional<Steady::time_point> kill_at;  // after stop was asked
+  std::string verdict, remedy;                // why we ended it, or what it said at its end
+  bool refused = false, permanent = false;
+
+  Run(Process child, ChannelSocket&& end, CrashMark page, asio::io_context& loop) = delete;
+  Run(Process child, FileDescriptor end, CrashMark page, asio::io_context& loop)
+      : process(std::move(child)),
+        socket(std::move(end), ChannelSocket::End::daemon),
+        mark(std::move(page)),
+        readable(loop, socket.descriptor()),
+        exited(loop, process.pidfd.get()),
+        clock(loop) {}
+  ~Run() {
+    // The descriptors belong to others.
+    (void)readable.release();
+    (void)exited.release();
+  }
+};
+
+ProcessChannel::ProcessChannel(const config::Channel& channel, Surroundings& surroundings)
+    : Supervised(channel, surroundings), again_(*surroundings.loop) {}
+ProcessChannel::~ProcessChannel() = default;
+
+void ProcessChannel::start() {
+  auto launched = launch();
+  if (!launched) {
+    const auto& error = launched.error();
+    const bool permanent = error.kind == Error::Kind::permanent;
+    return start_again(error.message, permanent ? "mend it; it is tried again by itself" : "");
+  }
+  run_ = std::move(*launched);
+  amend([&](ChannelStatus& status) { status.pid = run_->process.pid; });
+  change(Level::starting);
+  watch(run_);
+  read(run_);
+  tick(run_);
+}
+
+Result<std::shared_ptr<ProcessChannel::Run>> ProcessChannel::launch() {
+  VOXBUS_TRY(plain_settings, settings());
+  VOXBUS_TRY(library, open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
+  VOXBUS_TRY(mark, CrashMark::make());
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("make a socket pair", errno);
+  FileDescriptor ours(ends[0]), theirs(ends[1]);
+  VOXBUS_TRY(opening, open_channel(this));
+  auto child = spawn({around_.host_program, theirs.get(), library.get(), mark.descriptor(), channel_.memory,
+                      channel_.descriptors});
+  if (!child) {
+    around_.journal->close_channel(channel_.name, opening.lease);
+    return child.error();
+  }
+  auto run = std::make_shared<Run>(std::move(*child), std::move(ours), std::move(mark), *around_.loop);
+  run->lease = opening.lease;
+  run->readable.native_non_blocking(true);
+  auto frame = start_frame(opening, std::move(plain_settings));
+  frame.poison = poison_;
+  if (auto sent = run->socket.send(FrameType::start, encode(frame)); !sent) {
+    run->process.kill();  // its end is noticed and handled like any other
+    run->verdict = sent.error().message;
+  }
+  return run;
+}
+
+void ProcessChannel::watch(const std::shared_ptr<Run>& run) {
+  run->exited.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [self = shared_from_this(), run](const boost::system::error_code& code) {
+                           if (!code) self->ended(run);
+                         });
+}
+
+void ProcessChannel::read(const std::shared_ptr<Run>& run) {
+  run->readable.async_wait(
+      asio::posix::stream_descriptor::wait_read, [self = shared_from_this(), run](const boost::system::error_code& code) {
+        if (code || run != self->run_) return;
+        Status status = run->socket.receive();
+        while (status) {
+          auto frame = run->socket.next();
+          if (!frame) {
+            status = frame.error();
+            break;
+          }
+          if (!*frame) break;
+          run->last_frame = Steady::now();
+          status = self->take(*run, std::move(**frame));
+        }
+        if (status) return self->read(run);
+        // Gone by itself: its end says how. Else it broke the protocol, and is ended.
+        if (status.error().kind == Error::Kind::permanent) self->kill(*run, status.error().message);
+      });
+}
+
+Status ProcessChannel::take(Run& run, Frame frame) {
+  switch (frame.type) {
+    case FrameType::ready: {
+      VOXBUS_TRY(ready, decode_ready(frame.payload));
+      run.ready = true;
+      amend([&](ChannelStatus& status) { status.version = ready.version; });
+      change(Level::up);
+      return run.socket.send(FrameType::probe, {});
+    }
+    case FrameType::batch: {
+      VOXBUS_TRY(batch, decode_batch(frame.payload));
+      for (auto& item : batch.items) {
+        if (auto sound = around_.check(item); !sound) {
+          return permanent("the process sent " + sound.error().message + " (native id '" + item.native_id + "')");
+        }
+      }
+      switch (around_.journal->submit(channel_.name, run.lease, std::move(batch))) {
+        case journal::Submit::taken:
+        case journal::Submit::stopping: return {};
+        case journal::Submit::stale_lease: return permanent("its lease ended");
+        case journal::Submit::over_limit: return permanent("the process sent more than it had credit for");
+      }
+      return {};
+    }
+    case FrameType::polled: {
+      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      note_poll(outcome);
+      return {};
+    }
+    case FrameType::probed: {
+      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      amend([&](ChannelStatus& status) {
+        status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.status == VOXBUS_UNSUPPORTED ? "" : outcome.message;
+      });
+      return {};
+    }
+    case FrameType::log: {
+      VOXBUS_TRY(line, decode_log(frame.payload));
+      static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                              spdlog::level::warn, spdlog::level::err};
+      log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
+      return {};
+    }
+    case FrameType::refused: {
+      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      run.refused = true;
+      run.permanent = outcome.status == VOXBUS_PERMANENT;
+      run.verdict = outcome.message;
+      return {};
+    }
+    case FrameType::heartbeat: return {};
+    default: return permanent("an unknown frame from the channel's process");
+  }
+}
+
+// Twice a second: deadlines of start, of stop, of one record, and of silence.
+void ProcessChannel::tick(const std::shared_ptr<Run>& run) {
+  run->clock.expires_after(kTick);
+  run->clock.async_wait([self = shared_from_this(), run](const boost::system::error_code& code) {
+    if (code || run != self->run_) return;
+    const auto now = Steady::now();
+    const auto& around = self->around_;
+    if (run->kill_at && now >= *run->kill_at) {
+      self->kill(*run, "did not stop within " + format_duration(self->channel_.stop_within));
+    } else if (!run->ready && now - run->started > around.start_within) {
+      self->kill(*run, "the plugin did not come up within " + format_duration(around.start_within));
+    } else if (run->ready && now - run->last_frame > around.silence_limit) {
+      self->kill(*run, "the process said nothing for " + format_duration(around.silence_limit));
+    } else if (const auto examined = run->mark.examined();
+               examined && now.time_since_epoch() - examined->since > around.record_limit) {
+      self->kill(*run, "the plugin was busy with one record for " + format_duration(around.record_limit));
+    }
+    self->tick(run);
+  });
+}
+
+void ProcessChannel::kill(Run& run, std::string why, std::string remedy) {
+  if (run.verdict.empty()) {
+    run.verdict = std::move(why);
+    run.remedy = std::move(remedy);
+  }
+  run.process.kill();
+}
+
+// Which record was it? The second death on the same one makes it poison: the next run quarantines it.
+void ProcessChannel::note_crash(Run& run) {
+  amend([](ChannelStatus& status) { ++status.crashes; });
+  const auto examined = run.mark.examined();
+  if (!examined) return;
+  if (crashes_.size() >= kMaxCrashNotes) crashes_.clear();
+  if (++crashes_[examined->native_id] < kCrashesUntilPoison || poison_.size() >= kMaxPoison) return;
+  log::warn("channel {}: a record ended the plugin's process {} times and goes to quarantine", channel_.name,
+            kCrashesUntilPoison);
+  poison_.push_back(examined->native_id);
+  reset_backoff();
+}
+
+void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
+  if (run != run_) return;
+  // What it sent before it died is worth as much as anything: it was whole.
+  while (run->socket.receive()) {
+    auto frame = run->socket.next();
+    bool any = false;
+    while (frame && *frame && take(*run, std::move(**frame))) {
+      any = true;
+      frame = run->socket.next();
+    }
+    if (!any) break;
+  }
+  const auto how = run->process.reap();
+  const bool healthy = run->ready && Steady::now() - run->started > 60s;
+  boost::system::error_code ignored;
+  run->readable.cancel(ignored);
+  run->clock.cancel();
+  around_.journal->close_channel(channel_.name, run->lease);
+  amend([](ChannelStatus& status) { status.pid = 0; });
+  if (stopping_) {
+    run_.reset();
+    if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
+    return;
+  }
+  if (healthy) reset_backoff();
+  if (!run->refused) note_crash(*run);
+  auto why = run->verdict.empty() ? "the plugin's process " + how
+             : run->refused       ? run->verdict
+                                  : run->verdict + ": it " + how;
+  auto remedy = run->remedy.empty() && run->permanent ? "mend what it names; it is tried again by itself" : run->remedy;
+  run_.reset();
+  start_again(std::move(why), std::move(remedy));
+}
+
+void ProcessChannel::start_again(std::string why, std::string remedy) {
+  const auto wait = next_backoff();
+  amend([](ChannelStatus& status) { ++status.restarts; });
+  change(Level::degraded, std::move(why), remedy.empty() ? "started again in " + format_duration(wait) : std::move(remedy));
+  again_.expires_after(wait);
+  again_.async_wait([self = shared_from_this()](const boost::system::error_code& code) {
+    if (!code && !self->stopping_) self->start();
+  });
+}
+
+void ProcessChannel::stop(std::function<void()> done) {
+  stopping_ = true;
+  again_.cancel();
+  if (!run_) return asio::post(*around_.loop, std::move(done));
+  done_ = std::move(done);
+  run_->kill_at = Steady::now() + channel_.stop_within;
+  if (!run_->socket.send(FrameType::stop, {})) run_->process.kill();
+}
+
+void ProcessChannel::committed(std::uint64_t lease, std::size_t batches, std::size_t, std::size_t) {
+  asio::post(*around_.loop, [self = weak_from_this(), lease, batches] {
+    const auto channel = self.lock();
+    if (!channel || !channel->run_ || channel->run_->lease != lease) return;
+    if (!channel->run_->socket.send(FrameType::credit, encode_credit(batches))) {
+      channel->kill(*channel->run_, "the process does not read what it is told");
+    }
+  });
+}
+
+}  // namespace voxbus::host

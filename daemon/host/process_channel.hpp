@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A channel in a process of its own: started, fed with credit, listened to, and started again when
+// it ends. Everything happens on the supervisor's thread, but for committed(), which the journal's
+// thread calls.
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <map>
+#include <optional>
+
+#include "host/channel_socket.hpp"
+#include "host/crash_mark.hpp"
+#include "host/spawn.hpp"
+#include "host/supervised.hpp"
+
+namespace voxbus::host {
+
+class ProcessChannel final : public Supervised,
+                             public std::enable_shared_from_this<ProcessChannel>,
+                             private journal::ChannelSink {
+ public:
+  ProcessChannel(const config::Channel& channel, Surroundings& surroundings);
+  ~ProcessChannel() override;
+  void start() override;
+  void stop(std::function<void()> done) override;
+
+ private:
+  // One life of the process, from spawn to reaping.
+  struct Run;
+
+  Result<std::shared_ptr<Run>> launch();
+  void watch(const std::shared_ptr<Run>& run);
+  void read(const std::shared_ptr<Run>& run);
+  void tick(const std::shared_ptr<Run>& run);
+  Status take(Run& run, Frame frame);
+  void note_crash(Run& run);
+  void kill(Run& run, std::string why, std::string remedy = {});
+  void ended(const std::shared_ptr<Run>& run);
+  void start_again(std::string why, std::string remedy);
+  void committed(std::uint64_t lease, std::size_t batches, std::size_t items, std::size_t bytes) override;
+
+  std::shared_ptr<Run> run_;
+  boost::asio::steady_timer again_;
+  std::map<std::string, int> crashes_;  // by native id; bounded
+  std::vector<std::string> poison_;
+  bool stopping_ = false;
+  std::function<void()> done_;
+};
+
+}  // namespace voxbus::host

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts a voxbus-host process: its own session, dead when the daemon's supervising thread dies,
+// limited in memory and descriptors, with three descriptors and a bare environment.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/posix.hpp"
+#include "base/result.hpp"
+
+namespace voxbus::host {
+
+struct SpawnOptions {
+  std::filesystem::path program;
+  int socket = -1, plugin = -1, mark = -1;  // become 3, 4 and 5
+  std::uint64_t memory = 0;                 // bytes of address space; 0: unlimited
+  std::uint32_t descriptors = 256;
+};
+
+struct Process {
+  pid_t pid = -1;
+  FileDescriptor pidfd;  // readable once the process ended
+
+  void kill() const;  // SIGKILL to it and whatever it started in its session
+  // How it ended, in words: "exited with 3", "was killed by SIGSEGV"; reaps it. Call when pidfd is
+  // readable.
+  [[nodiscard]] std::string reap();
+};
+
+// Call on the thread that supervises: the process dies with it.
+[[nodiscard]] Result<Process> spawn(const SpawnOptions& options);
+
+}  // namespace voxbus::host

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/supervised.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "voxbus/abi.h"
+
+namespace voxbus::host {
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::starting: return "starting";
+    case Level::up: return "up";
+    case Level::degraded: return "degraded";
+    case Level::down: return "down";
+  }
+  return "unknown";
+}
+
+Supervised::Supervised(const config::Channel& channel, Surroundings& surroundings)
+    : channel_(channel), around_(surroundings) {
+  status_.with([&](ChannelStatus& status) {
+    status.name = channel.name;
+    status.plugin = channel.plugin;
+    status.isolated = channel.isolated;
+    status.since = surroundings.clock->now();
+  });
+}
+
+void Supervised::change(Level level, std::string reason, std::string remedy) {
+  const bool news = status_.with([&](ChannelStatus& status) {
+    const bool changed = status.level != level || status.reason != reason;
+    if (status.level != level) status.since = around_.clock->now();
+    status.level = level;
+    status.reason = reason;
+    status.remedy = remedy;
+    return changed;
+  });
+  if (!news) return;
+  switch (level) {
+    case Level::starting: log::debug("channel {}: starting", channel_.name); break;
+    case Level::up: log::info("channel {}: up", channel_.name); break;
+    case Level::degraded: log::warn("channel {}: degraded: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
+    case Level::down: log::error("channel {}: down: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
+  }
+  if (around_.on_change) around_.on_change(status());
+}
+
+void Supervised::note_poll(const Outcome& outcome) {
+  switch (outcome.status) {
+    case VOXBUS_OK:
+    case VOXBUS_MORE:
+    case VOXBUS_STOPPED:
+      reset_backoff();
+      change(Level::up);
+      break;
+    case VOXBUS_PERMANENT:
+      change(Level::degraded, outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
+             "change what it names; it is tried again every five minutes");
+      break;
+    default:
+      change(Level::degraded, outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
+             "it is tried again by itself");
+  }
+}
+
+std::chrono::milliseconds Supervised::next_backoff() {
+  failures_ = std::min(failures_ + 1, 24);
+  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)), around_.longest_backoff);
+  // Jitter over the upper half, so that what failed together does not come back together.
+  return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
+}
+
+Result<std::string> Supervised::settings() const {
+  auto values = channel_.settings.values;
+  for (const auto& reference : channel_.settings.secrets) {
+    VOXBUS_TRY(secret, config::resolve(reference));
+    values[reference.setting] = secret;
+  }
+  return json::serialize(values);
+}
+
+Result<journal::Opening> Supervised::open_channel(journal::ChannelSink* sink) {
+  using From = config::Begin::Kind;
+  using To = journal::Begin::Kind;
+  const auto kind = channel_.begin.kind;
+  const journal::Begin begin{kind == From::now ? To::now : kind == From::all ? To::all : To::date, channel_.begin.date};
+  auto opening = around_.journal->open_channel({channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
+  if (opening && opening->new_origin) {
+    log::info("channel {}: a new origin; what is older than {} counts as historic", channel_.name,
+              format_rfc3339(opening->begin));
+  }
+  return opening;
+}
+
+Start Supervised::start_frame(const journal::Opening& opening, std::string settings) const {
+  Start start;
+  start.channel = channel_.name;
+  start.plugin = channel_.plugin_id;
+  start.settings = std::move(settings);
+  start.cursor = opening.cursor;
+  start.region = channel_.region;
+  start.build = around_.build;
+  start.max_item = channel_.max_item;
+  start.credit = around_.credit;
+  start.poll_every_ms = channel_.poll_every.count();
+  start.keep_raw_of_all = channel_.keep_raw_of_all;
+  return start;
+}
+
+}  // namespace voxbus::host

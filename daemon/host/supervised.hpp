@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every supervised channel shares, whichever way it runs: its level, what happens when the
+// level changes, and how long to wait before it is tried again. Lives on the supervisor's thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "base/guarded.hpp"
+#include "config/configuration.hpp"
+#include "host/channel_state.hpp"
+#include "host/intake_port.hpp"
+#include "journal/journal.hpp"
+
+namespace voxbus::host {
+
+// What all channels of one supervisor use.
+struct Surroundings {
+  boost::asio::io_context* loop = nullptr;
+  journal::Journal* journal = nullptr;
+  const Clock* clock = nullptr;
+  CheckItem check;
+  MakeIntake make_intake;               // for inline channels
+  std::filesystem::path host_program;   // voxbus-host
+  std::string build;
+  std::uint64_t credit = 8u << 20;      // bytes under way per channel
+  bool trust_plugins = false;           // tests: skip the ownership check
+  std::chrono::milliseconds start_within{10'000};  // load and create
+  std::chrono::milliseconds silence_limit{30'000}; // without any frame
+  std::chrono::milliseconds record_limit{60'000};  // on one record
+  std::chrono::milliseconds first_backoff{500};
+  std::chrono::milliseconds longest_backoff{300'000};
+  // Told of every change of level, on the supervisor's thread.
+  std::function<void(const ChannelStatus&)> on_change;
+};
+
+class Supervised {
+ public:
+  Supervised(const config::Channel& channel, Surroundings& surroundings);
+  virtual ~Supervised() = default;
+  Supervised(const Supervised&) = delete;
+  Supervised& operator=(const Supervised&) = delete;
+
+  // On the supervisor's thread.
+  virtual void start() = 0;
+  // Asks for an end; `done` is called once nothing of it runs any more.
+  virtual void stop(std::function<void()> done) = 0;
+
+  [[nodiscard]] ChannelStatus status() const { return status_.with([](const auto& held) { return held; }); }  // any thread
+  [[nodiscard]] const config::Channel& channel() const { return channel_; }
+
+ protected:
+  void change(Level level, std::string reason = {}, std::string remedy = {});
+  template <class Action>
+  void amend(Action&& action) { status_.with(action); }
+  // The daemon's answer to how a poll ended.
+  void note_poll(const Outcome& outcome);
+  // How long to wait after one more failure: exponential with jitter.
+  [[nodiscard]] std::chrono::milliseconds next_backoff();
+  void reset_backoff() { failures_ = 0; }
+  // The settings with secrets in place, as the plugin gets them.
+  [[nodiscard]] Result<std::string> settings() const;
+  [[nodiscard]] Result<journal::Opening> open_channel(journal::ChannelSink* sink);
+  [[nodiscard]] Start start_frame(const journal::Opening& opening, std::string settings) const;
+
+  const config::Channel channel_;
+  Surroundings& around_;
+
+ private:
+  Guarded<ChannelStatus> status_;
+  int failures_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace voxbus::host

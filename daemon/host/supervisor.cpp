@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/supervisor.hpp"
+
+#include <boost/asio/post.hpp>
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "base/log.hpp"
+#include "host/fact_writer.hpp"
+#include "host/inline_channel.hpp"
+#include "host/process_channel.hpp"
+
+namespace voxbus::host {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kFactInterval = 60s;
+
+std::shared_ptr<Supervised> make(const config::Channel& channel, Surroundings& around) {
+  if (channel.isolated) return std::make_shared<ProcessChannel>(channel, around);
+  return std::make_shared<InlineChannel>(channel, around);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Surroundings surroundings)
+    : work_(loop_.get_executor()),
+      around_(std::move(surroundings)),
+      facts_(std::make_unique<FactWriter>(*around_.journal, kFactInterval)),
+      pulse_(loop_),
+      last_turn_(std::chrono::steady_clock::now().time_since_epoch().count()) {
+  around_.loop = &loop_;
+  around_.on_change = [this](const ChannelStatus& status) { facts_->note(status); };
+  beat();
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
+Supervisor::~Supervisor() {
+  stop();
+  work_.reset();
+  loop_.stop();
+  thread_.join();
+  channels_.with([](auto& channels) { channels.clear(); });
+}
+
+void Supervisor::beat() {
+  last_turn_ = std::chrono::steady_clock::now().time_since_epoch().count();
+  pulse_.expires_after(250ms);
+  pulse_.async_wait([this](const boost::system::error_code& code) {
+    if (!code) beat();
+  });
+}
+
+std::chrono::steady_clock::time_point Supervisor::last_turn() const {
+  return std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(last_turn_.load()));
+}
+
+void Supervisor::add(const config::Channel& channel) {
+  if (!channel.enabled || !channel.faults.empty()) {
+    ChannelStatus status;
+    status.name = channel.name;
+    status.plugin = channel.plugin;
+    status.level = Level::down;
+    status.reason = channel.enabled ? channel.faults : "enabled: false";
+    status.remedy = channel.enabled ? "mend " + channel.file.string() + " ('voxbus check' shows the line) and restart" : "";
+    status.since = around_.clock->now();
+    status.isolated = channel.isolated;
+    if (channel.enabled) log::error("channel {}: down: {}", channel.name, status.reason);
+    facts_->note(status);
+    idle_.with([&](auto& idle) { idle[channel.name] = {channel, status}; });
+    return;
+  }
+  auto supervised = make(channel, around_);
+  channels_.with([&](auto& channels) { channels[channel.name] = supervised; });
+  asio::post(loop_, [supervised] { supervised->start(); });
+}
+
+void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
+  std::vector<std::future<void>> ended;
+  for (const auto& channel : channels) {
+    auto promise = std::make_shared<std::promise<void>>();
+    ended.push_back(promise->get_future());
+    asio::post(loop_, [channel, promise] { channel->stop([promise] { promise->set_value(); }); });
+  }
+  for (auto& one : ended) one.wait();
+}
+
+std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& channels) {
+  std::vector<std::string> touched;
+  const auto wanted = [&](const config::Channel& running) {
+    return std::find(channels.begin(), channels.end(), running) != channels.end();
+  };
+  std::vector<std::shared_ptr<Supervised>> obsolete;
+  std::set<std::string> kept;
+  channels_.with([&](auto& running) {
+    for (auto it = running.begin(); it != running.end();) {
+      const bool keep = wanted(it->second->channel());
+      if (keep) {
+        kept.insert(it->first);
+        ++it;
+      } else {
+        touched.push_back(it->first);
+        obsolete.push_back(it->second);
+        it = running.erase(it);
+      }
+    }
+  });
+  idle_.with([&](auto& idle) {
+    for (auto it = idle.begin(); it != idle.end();) {
+      const bool keep = wanted(it->second.channel);
+      if (keep) kept.insert(it->first);
+      it = keep ? std::next(it) : idle.erase(it);
+    }
+  });
+  end(obsolete);
+  for (const auto& channel : channels) {
+    if (kept.contains(channel.name)) continue;
+    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end()) touched.push_back(channel.name);
+    add(channel);
+  }
+  return touched;
+}
+
+void Supervisor::stop() {
+  std::vector<std::shared_ptr<Supervised>> all;
+  channels_.with([&](auto& channels) {
+    for (auto& [name, channel] : channels) all.push_back(std::move(channel));
+    channels.clear();
+  });
+  end(all);
+}
+
+std::vector<ChannelStatus> Supervisor::status() const {
+  std::map<std::string, ChannelStatus> by_name;
+  idle_.with([&](const auto& idle) {
+    for (const auto& [name, held] : idle) by_name[name] = held.status;
+  });
+  channels_.with([&](const auto& channels) {
+    for (const auto& [name, channel] : channels) by_name[name] = channel->status();
+  });
+  std::vector<ChannelStatus> out;
+  for (auto& [name, status] : by_name) out.push_back(std::move(status));
+  return out;
+}
+
+}  // namespace voxbus::host

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs every configured channel, each to itself: one that fails is degraded and tried again, the
+// others do not notice. Owns one thread, on which all channels live; its public functions may be
+// called from any other.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/guarded.hpp"
+#include "host/supervised.hpp"
+
+namespace voxbus::host {
+
+class FactWriter;
+
+class Supervisor {
+ public:
+  // `surroundings.loop` and `.on_change` are set here. What it points to outlives the supervisor.
+  explicit Supervisor(Surroundings surroundings);
+  ~Supervisor();  // stops all
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Starts the channel; one with faults or not enabled is listed as down.
+  void add(const config::Channel& channel);
+  // Makes what runs equal to `channels`: stops what is gone or changed and waits for its end, then
+  // starts what is new or changed. What is equal is not touched. Returns the names it touched.
+  std::vector<std::string> apply(const std::vector<config::Channel>& channels);
+  // Asks all channels to stop and waits until nothing of them runs: at most the longest stop_within
+  // and a moment, for channels in processes.
+  void stop();
+
+  [[nodiscard]] std::vector<ChannelStatus> status() const;  // by name
+  // When the loop last turned, in steady time: the watchdog's evidence.
+  [[nodiscard]] std::chrono::steady_clock::time_point last_turn() const;
+
+ private:
+  void beat();
+  void end(const std::vector<std::shared_ptr<Supervised>>& channels);
+
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  Surroundings around_;
+  std::unique_ptr<FactWriter> facts_;
+  Guarded<std::map<std::string, std::shared_ptr<Supervised>>> channels_;
+  struct Idle {
+    config::Channel channel;
+    ChannelStatus status;
+  };
+  Guarded<std::map<std::string, Idle>> idle_;  // not enabled, or with faults
+  boost::asio::steady_timer pulse_;
+  std::atomic<std::chrono::steady_clock::rep> last_turn_;
+  std::thread thread_;
+};
+
+}  // namespace voxbus::host

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// VOXBUS_PLUGIN(MyChannel) at the end of a plugin's source makes it a plugin: it defines the one
+// exported symbol over a class that has
+//   static constexpr voxbus::About kAbout{...};
+//   struct Settings { ... void fields(auto& field) { ... } };   // or none at all
+//   explicit MyChannel(Settings settings);                      // or MyChannel()
+// and derives from voxbus::Channel. Nothing that is thrown crosses the border: every function below
+// is noexcept and turns an exception into a status with its message.
+#ifndef VOXBUS_PLUGIN_HPP
+#define VOXBUS_PLUGIN_HPP
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "voxbus/channel.hpp"
+#include "voxbus/manifest.hpp"
+#include "voxbus/settings.hpp"
+
+namespace voxbus::detail {
+
+// Behind the opaque voxbus_channel pointer.
+struct Instance {
+  const voxbus_host* host;
+  std::unique_ptr<Channel> channel;
+};
+
+inline voxbus_status report(const voxbus_call* call, bool permanent, std::string_view message,
+                            std::chrono::milliseconds after = {}) noexcept {
+  voxbus_failure failure{};
+  failure.size = sizeof failure;
+  failure.message = view(message.substr(0, 4096));
+  failure.retry_after_ms = after.count();
+  if (call && VOXBUS_HAS(call, fail) && call->fail) call->fail(call, &failure);
+  return permanent ? VOXBUS_PERMANENT : VOXBUS_RETRY;
+}
+
+inline voxbus_status report(const voxbus_call* call, const Error& error) {
+  return report(call, error.is_permanent(), clip(to_utf8(error.message), 1024), error.retry_after);
+}
+
+// Runs the function and turns whatever it throws into a status. What an unknown exception means
+// nobody can say: a failed creation is for a person to look at, a failed poll is tried again.
+template<class Function>
+voxbus_status guarded(const voxbus_call* call, bool permanent, const Function& function) noexcept {
+  try {
+    try {
+      return function();
+    } catch (const Failure& failure) {
+      return report(call, failure.error());
+    } catch (const std::bad_alloc&) {
+      return report(call, false, "out of memory");
+    } catch (const std::exception& error) {
+      return report(call, permanent, clip(to_utf8(error.what()), 1024));
+    } catch (...) {
+      return report(call, permanent, "an exception of an unknown type");
+    }
+  } catch (...) {  // while reporting: there is no memory left even for the words
+    return report(call, false, "out of memory");
+  }
+}
+
+inline voxbus_status poll_channel(voxbus_channel* channel, const voxbus_call* call,
+                                  voxbus_view cursor) {
+  auto& instance = *reinterpret_cast<Instance*>(channel);
+  Context context{instance.host, call};
+  const Cursor since{std::string{text(cursor)}};
+  const Result<Batch> batch = instance.channel->poll(since, context);
+  if (!batch) return report(call, batch.error());
+  if (!batch->items.empty() && batch->cursor.empty()) {
+    return report(call, true, "poll returned items without a cursor that covers them");
+  }
+  for (const Item& item : batch->items) {
+    if (!context.emit(item)) return VOXBUS_STOPPED;
+  }
+  const bool moved = !batch->items.empty() || batch->cursor != since;
+  if (!batch->cursor.empty() && moved && !context.commit(batch->cursor)) return VOXBUS_STOPPED;
+  if (context.stopping()) return VOXBUS_STOPPED;
+  return batch->more ? VOXBUS_MORE : VOXBUS_OK;
+}
+
+template<class Class>
+struct SettingsOf {
+  using type = NoSettings;
+};
+template<class Class>
+requires requires { typename Class::Settings; }
+struct SettingsOf<Class> {
+  using type = typename Class::Settings;
+};
+
+template<class Class>
+struct Plugin {
+  static_assert(std::derived_from<Class, Channel>, "a plugin's class derives from voxbus::Channel");
+  using Settings = typename SettingsOf<Class>::type;
+
+  static voxbus_status describe(const voxbus_writer* writer) noexcept {
+    return guarded(nullptr, true, [&] {
+      Settings settings{};
+      Fields fields;
+      settings.fields(fields);
+      const std::string manifest = make_manifest(Class::kAbout, fields).dump();
+      writer->write(writer, view(manifest));
+      return VOXBUS_OK;
+    });
+  }
+
+  static voxbus_status create(const voxbus_host* host, const voxbus_call* call, voxbus_view text,
+                              voxbus_channel** channel) noexcept {
+    return guarded(call, true, [&]() -> voxbus_status {
+      Settings settings{};
+      const Problems problems = read_settings(detail::text(text), settings);
+      if (!problems.empty()) return report(call, true, clip(to_utf8(problems.joined()), 2048));
+      auto instance = std::make_unique<Instance>();
+      instance->host = host;
+      if constexpr (std::constructible_from<Class, Settings>) {
+        instance->channel = std::make_unique<Class>(std::move(settings));
+      } else {
+        instance->channel = std::make_unique<Class>();
+      }
+      *channel = reinterpret_cast<voxbus_channel*>(instance.release());
+      return VOXBUS_OK;
+    });
+  }
+
+  static void destroy(voxbus_channel* channel) noexcept {
+    delete reinterpret_cast<Instance*>(channel);
+  }
+
+  static voxbus_status poll(voxbus_channel* channel, const voxbus_call* call,
+                            voxbus_view cursor) noexcept {
+    return guarded(call, false, [&] { return poll_channel(channel, call, cursor); });
+  }
+
+  static void stop(voxbus_channel* channel) noexcept {
+    reinterpret_cast<Instance*>(channel)->channel->stop();
+  }
+
+  static const void* capability(const char*) noexcept { return nullptr; }
+
+  static constexpr voxbus_plugin kEntry{sizeof(voxbus_plugin),
+                                        VOXBUS_ABI_MAJOR,
+                                        VOXBUS_ABI_MINOR,
+                                        Class::kAbout.id,
+                                        Class::kAbout.version,
+                                        &describe,
+                                        &create,
+                                        &destroy,
+                                        &poll,
+                                        &stop,
+                                        &capability};
+};
+
+}  // namespace voxbus::detail
+
+#define VOXBUS_PLUGIN(Class)                                                                   \
+  extern "C" {                                                                                 \
+  extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;                                \
+  constinit const voxbus_plugin voxbus_plugin_entry = ::voxbus::detail::Plugin<Class>::kEntry; \
+  }                                                                                            \
+  static_assert(true)
+
+#endif  // VOXBUS_PLUGIN_HPP

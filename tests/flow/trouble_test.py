@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad plugins, bad input and bad configuration beside a good channel, which must not notice."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+
+
+class Trouble(unittest.TestCase):
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.calls = self.daemon.folder / "Master.csv"
+        self.calls.write_text("".join(cdr(n) for n in range(5)))
+        self.daemon.channel("good", "phone", {"file": str(self.calls)})
+
+    def good_channel_goes_on(self, events=10):
+        with self.calls.open("a") as file:
+            file.writelines(cdr(n) for n in range(5, 10))
+        wait_for(lambda: len(self.daemon.interactions("channel=good")) >= events, "the good channel goes on")
+        self.assertEqual(self.daemon.channel_status("good")["state"], "up")
+
+    def degraded(self, plugin, word, settings=None, **keys):
+        self.daemon.channel("bad", plugin, settings, **keys)
+        self.daemon.start()
+        state = self.daemon.wait_for_state("bad", "degraded")
+        self.assertIn(word, state["reason"])
+        self.good_channel_goes_on()
+        return state
+
+    def test_a_file_that_is_no_library(self):
+        self.degraded("not_a_library", "no shared library")
+
+    def test_a_plugin_of_another_abi(self):
+        self.degraded("wrong_abi", "plugin ABI")
+
+    def test_a_plugin_that_exports_more_than_its_entry(self):
+        self.degraded("second_symbol", "exports")
+
+    def test_a_plugin_that_throws(self):
+        self.degraded("throws", "")
+
+    def test_a_plugin_that_exits_while_it_is_made(self):
+        self.degraded("exits", "exited")
+
+    def test_a_plugin_that_never_comes_up(self):
+        self.degraded("endless_create", "did not come up")
+
+    def test_a_plugin_that_closes_all_descriptors(self):
+        self.daemon.channel("bad", "closes_descriptors")
+        self.daemon.start()
+        wait_for(lambda: self.daemon.channel_status("bad")["restarts"] >= 1, "it was ended and started again")
+        self.good_channel_goes_on()
+
+    def test_a_plugin_that_eats_memory_is_ended_at_its_limit(self):
+        self.daemon.channel("bad", "leaks", {}, memory="300MiB")
+        self.daemon.start()
+        wait_for(lambda: self.daemon.channel_status("bad")["state"] == "degraded"
+                 or self.daemon.channel_status("bad")["restarts"] >= 1, "its memory ended")
+        self.good_channel_goes_on()
+
+    def test_a_plugin_that_ignores_stop_is_killed_at_its_deadline(self):
+        self.daemon.channel("bad", "ignores_stop", {}, stop_within="500ms")
+        self.daemon.start()
+        self.daemon.wait_for_state("bad", "up")
+        self.good_channel_goes_on()
+        self.assertEqual(self.daemon.stop(limit=10), 0)
+
+    def test_a_record_that_kills_the_plugin_goes_to_quarantine_and_the_rest_goes_on(self):
+        self.daemon.channel("bad", "crashes")
+        self.daemon.start()
+        events = wait_for(lambda: (lambda all_: any("quarantined" in e["type"] for e in all_) and all_)(
+            self.daemon.interactions("channel=bad")), "the record is in quarantine", 60)
+        poison = [e for e in events if "quarantined" in e["type"]]
+        self.assertEqual(len(poison), 1)
+        self.assertIn("process died", poison[0]["data"]["reason"])
+        status, raw = self.daemon.get(f"/v1/events/{poison[0]['sequence']}/raw", parse=False)
+        self.assertEqual(status, 200)
+        self.assertTrue(raw)
+        wait_for(lambda: len(self.daemon.interactions("channel=bad")) > len(events)
+                 or self.daemon.channel_status("bad")["state"] == "up", "it goes on behind it")
+        self.good_channel_goes_on()
+
+    def test_a_plugin_that_others_may_write_is_not_loaded(self):
+        folder = self.daemon.folder / "plugins"
+        folder.mkdir()
+        for name in ("phone.so", "phone.plugin.yaml"):
+            shutil.copy(BUILD / "plugins" / name, folder / name)
+        (folder / "phone.so").chmod(0o666)
+        self.daemon.main(plugins=[str(folder)])
+        self.daemon.start(env={"VOXBUS_TRUST_PLUGINS": ""})
+        self.assertIn("may be written by others", self.daemon.wait_for_state("good", "degraded")["reason"])
+
+    def test_a_fault_in_one_channel_file_leaves_that_channel_down(self):
+        self.daemon.channel("bad", "phone", {"flie": "/x"})
+        self.daemon.start()
+        state = self.daemon.wait_for_state("bad", "down")
+        self.assertIn("flie", state["reason"])
+        self.good_channel_goes_on()
+
+    def test_a_fault_in_the_main_file_ends_with_78_and_leaves_the_journal_as_it_was(self):
+        self.daemon.start()
+        self.daemon.wait_for_events(5)
+        self.daemon.stop()
+        before = {path: path.read_bytes() for path in (self.daemon.state / "journal").rglob("*") if path.is_file()}
+        self.daemon.main(lissten="x")
+        self.daemon.start(wait=False)
+        self.assertEqual(self.daemon.process.wait(20), 78)
+        self.assertIn("did you mean 'listen'?", self.daemon.log())
+        after = {path: path.read_bytes() for path in (self.daemon.state / "journal").rglob("*") if path.is_file()}
+        self.assertEqual(before, after)
+
+    def test_a_second_daemon_on_the_same_state_is_refused(self):
+        self.daemon.start()
+        second = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf], capture_output=True,
+                                text=True, timeout=30, stdin=subprocess.DEVNULL)
+        self.assertNotEqual(second.returncode, 0)
+        self.assertIn("another voxbusd", second.stderr)
+        self.good_channel_goes_on()
+
+    def test_no_configuration_at_all_is_healthy(self):
+        empty = self.daemon.folder / "nothing"
+        empty.mkdir()
+        self.daemon.conf = empty
+        self.daemon.process = subprocess.Popen(
+            [BUILD / "bin" / "voxbusd", "--config", empty, "--state", self.daemon.state, "--listen", "127.0.0.1:0"],
+            stdin=subprocess.DEVNULL, stderr=open(self.daemon.log_path, "ab"))
+        self.daemon.log_file = open(os.devnull)
+        wait_for(lambda: self.daemon.endpoint() and self.daemon.get("/readyz", parse=False)[0] == 200, "it is ready")
+        self.assertEqual(self.daemon.status()["channels"], [])
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def test_a_secret_is_never_in_logs_arguments_environment_or_status(self):
+        canary = "canary-5f3a9d"
+        secret = self.daemon.folder / "secret"
+        secret.write_text(canary)
+        self.daemon.main(log_level="trace")
+        self.daemon.channel("bad", "generator", {"count": 1, "token": {"file": str(secret)}})
+        self.daemon.start()
+        self.daemon.wait_for_state("bad", "up")
+        pid = self.daemon.channel_status("bad")["pid"]
+        for process in (pid, self.daemon.process.pid):
+            for name in ("cmdline", "environ"):
+                self.assertNotIn(canary, pathlib.Path(f"/proc/{process}/{name}").read_text(errors="replace"))
+        self.assertNotIn(canary, json.dumps(self.daemon.status()))
+        self.assertNotIn(canary, json.dumps(self.daemon.events()))
+        self.daemon.stop()
+        self.assertNotIn(canary, self.daemon.log())
+        for path in self.daemon.state.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(canary.encode(), path.read_bytes(), path)
+
+    def test_an_item_above_a_megabyte_crosses_as_a_memory_file(self):
+        self.daemon.channel("bad", "generator", {"count": 3, "size": 200, "raw_size": 5_000_000})
+        self.daemon.start()
+        events = wait_for(lambda: (lambda all_: len(all_) >= 3 and all_)(self.daemon.interactions("channel=bad")), "3 large items")
+        status, raw = self.daemon.get(f"/v1/events/{events[0]['sequence']}/raw", parse=False)
+        self.assertEqual((status, len(raw)), (200, 5_000_000))
+
+    def test_a_two_gigabyte_line_is_passed_over_with_flat_memory(self):
+        huge = self.daemon.folder / "huge.csv"
+        with huge.open("wb") as file:
+            file.write(cdr(1).encode())
+            file.seek(2 << 30, os.SEEK_CUR)
+            file.write(b"\n" + cdr(2).encode())
+        self.daemon.channel("bad", "phone", {"file": str(huge)}, memory="256MiB")
+        self.daemon.start()
+        wait_for(lambda: len(self.daemon.interactions("channel=bad&type=interaction.received")) == 2,
+                 "both calls around the line", 120)
+        quarantined = self.daemon.interactions("channel=bad&type=interaction.quarantined")
+        self.assertEqual(len(quarantined), 1)
+        self.assertEqual(self.daemon.channel_status("bad")["restarts"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/crypto.hpp"
+#include "base/posix.hpp"
+#include "config/configuration.hpp"
+
+namespace voxbus::config {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// A configuration folder that tests write like a person would.
+class ConfigurationTest : public testing::Test {
+ protected:
+  ConfigurationTest() {
+    write("plugins/email.plugin.yaml", R"(id: org.voxbus.email
+name: email
+version: 0.1.0
+abi: {major: 0, minor: 1}
+isolation: [process]
+settings:
+  - {name: server, type: string, required: true, identity: true, help: Where the mail is}
+  - {name: user, type: string, identity: true}
+  - {name: password, type: string, secret: true}
+  - {name: port, type: integer, minimum: 1, maximum: 65535}
+  - {name: every, type: duration}
+  - {name: mode, type: choice, choices: [idle, poll]}
+)");
+    write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + "]\n");
+  }
+  ~ConfigurationTest() override { fs::remove_all(folder); }
+
+  void write(const std::string& name, const std::string& text) {
+    fs::create_directories((folder / name).parent_path());
+    std::ofstream(folder / name, std::ios::binary) << text;
+  }
+  void channel(const std::string& settings, const std::string& more = "") {
+    write("channels.d/support.yaml", "channel: support\nplugin: email\n" + more + "settings:\n" + settings);
+  }
+  const Configuration& loaded() {
+    problems = {};
+    configuration = load(folder, problems);
+    return configuration;
+  }
+  std::string report() {
+    loaded();
+    std::string out;
+    for (const auto& problem : problems.list()) out += render(problem);
+    return out;
+  }
+
+  const fs::path folder = fs::temp_directory_path() / ("voxbus-conf-" + random_token(8));
+  Problems problems;
+  Configuration configuration;
+};
+
+TEST_F(ConfigurationTest, NothingAtAllIsHealthy) {
+  Problems none;
+  const auto defaults = load(folder / "absent", none);
+  EXPECT_TRUE(none.empty());
+  EXPECT_EQ(defaults.listen, "127.0.0.1:8420");
+  EXPECT_TRUE(defaults.channels.empty());
+}
+
+TEST_F(ConfigurationTest, ReadsAChannelByItsManifest) {
+  channel("  server: imaps://mail.example.org\n  port: 993\n  every: 30s\n  password: {credential: mail}\n",
+          "poll_every: 5s\nbegin: 2026-01-31\n");
+  const auto& read = loaded();
+  ASSERT_EQ(report(), "");
+  const auto& support = read.channels.at(0);
+  EXPECT_EQ(support.settings.values.at("port"), 993);
+  EXPECT_EQ(support.settings.values.at("every"), "30s");
+  EXPECT_FALSE(support.settings.values.contains("password"));
+  EXPECT_EQ(support.settings.secrets.at(0).name, "mail");
+  EXPECT_EQ(support.poll_every, std::chrono::seconds(5));
+  EXPECT_EQ(support.begin.kind, Begin::Kind::date);
+}
+
+TEST_F(ConfigurationTest, SaysFileLineColumnCaretAndRemedy) {
+  channel("  sever: imaps://mail.example.org\n");
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("channels.d/support.yaml:4:3: unknown setting 'sever' for plugin 'email'\n"
+                              "    4 |   sever: imaps://mail.example.org\n"
+                              "      |   ^^^^^ did you mean 'server'?\n"));
+  EXPECT_THAT(text, HasSubstr("setting 'server' is missing"));
+}
+
+TEST_F(ConfigurationTest, ShowsEveryProblemOfEveryFileAtOnce) {
+  write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + "]\nlisten: 8420\nlog_level: loud\nregoin: US\n");
+  channel("  server: x\n  port: 70000\n  every: 30\n  mode: idel\n", "poll_every: 5\nbegin: soon\nisolation: inline\n");
+  write("channels.d/two.yaml", "channel: Two Words\nplugin: emial\n");
+  const auto text = report();
+  for (const auto* expected :
+       {"'listen' must be ADDRESS:PORT", "'log_level' must be one of", "did you mean 'region'?", "must be at most 65535",
+        "'30' has no known unit", "did you mean 'idle'?", "'5' has no known unit", "'begin' must be now, all or a date",
+        "does not permit isolation: inline", "a channel's name may hold", "did you mean 'email'?"}) {
+    EXPECT_THAT(text, HasSubstr(expected));
+  }
+}
+
+TEST_F(ConfigurationTest, AFaultInOneChannelLeavesTheOthers) {
+  channel("  server: x\n");
+  write("channels.d/broken.yaml", "channel: broken\nplugin: email\nsettings: {}\n");
+  const auto& read = loaded();
+  EXPECT_FALSE(problems.fatal());
+  ASSERT_EQ(read.channels.size(), 2u);
+  EXPECT_THAT(read.channels[0].faults, HasSubstr("'server' is missing"));
+  EXPECT_EQ(read.channels[1].faults, "");
+}
+
+TEST_F(ConfigurationTest, AFaultInTheMainFileIsFatal) {
+  write("voxbus.yaml", "listne: 127.0.0.1:1\n");
+  loaded();
+  EXPECT_TRUE(problems.fatal());
+}
+
+TEST_F(ConfigurationTest, ASecretNeverStandsInTheFile) {
+  channel("  server: x\n  password: canary-secret\n");
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("secret 'password' must not stand here itself"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("canary-secret")));
+}
+
+TEST_F(ConfigurationTest, SecretsComeFromCredentialsAndFiles) {
+  write("secret", "s3cret\n");
+  EXPECT_EQ(*resolve({"password", SecretReference::From::file, (folder / "secret").string()}), "s3cret");
+  ::setenv("CREDENTIALS_DIRECTORY", folder.c_str(), 1);
+  EXPECT_EQ(*resolve({"password", SecretReference::From::credential, "secret"}), "s3cret");
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+  EXPECT_FALSE(resolve({"password", SecretReference::From::credential, "secret"}));
+}
+
+TEST_F(ConfigurationTest, OnlyIdentitySettingsMakeTheOrigin) {
+  const auto origin = [&](const std::string& settings) {
+    channel(settings);
+    return loaded().channels.at(0).settings.origin;
+  };
+  const auto first = origin("  server: a\n  user: u\n");
+  EXPECT_EQ(origin("  server: a\n  user: u\n  port: 99\n  every: 5s\n"), first);
+  EXPECT_NE(origin("  server: b\n  user: u\n"), first);
+  EXPECT_NE(origin("  server: a\n  user: v\n"), first);
+}
+
+TEST_F(ConfigurationTest, TwoFilesMayNotDescribeOneChannel) {
+  channel("  server: x\n");
+  write("channels.d/zwei.yaml", "channel: support\nplugin: email\nsettings: {server: y}\n");
+  EXPECT_THAT(report(), HasSubstr("is already described in"));
+}
+
+TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
+  std::string laughs = "a: &a [x]\n";
+  for (char c = 'b'; c <= 'j'; ++c) {
+    laughs += std::string(1, c) + ": &" + c + " [";
+    for (int i = 0; i < 9; ++i) laughs += std::string(i ? "," : "") + '*' + static_cast<char>(c - 1);
+    laughs += "]\n";
+  }
+  const std::string deep = "listen: " + std::string(100'000, '[');
+  std::string merges = "x: &x {k: v}\n";
+  for (int i = 0; i < 1000; ++i) merges += "m" + std::to_string(i) + ": {<<: *x}\n";
+  for (const auto& text : {laughs, std::string("a: &a [*a]\n"), deep, merges, std::string("listen: \"\xFF\"\n"),
+                           std::string("listen: \0x\n", 11), std::string("listen: a\nlisten: b\n"),
+                           std::string("a: 1\n---\nb: 2\n"), std::string("? [x]\n: y\n"), std::string(": : :\n- ]"),
+                           std::string(2 << 20, '#')}) {
+    write("voxbus.yaml", text);
+    const auto begun = std::chrono::steady_clock::now();
+    loaded();
+    EXPECT_TRUE(problems.fatal()) << text.substr(0, 40);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500)) << text.substr(0, 40);
+  }
+}
+
+TEST_F(ConfigurationTest, AManifestWithAnotherNameThanItsFileIsNotUsed) {
+  write("plugins/phone.plugin.yaml", "id: x.y\nname: fone\nabi: {major: 0, minor: 1}\n");
+  EXPECT_THAT(report(), HasSubstr("the manifest names plugin 'fone', its file 'phone'"));
+  EXPECT_FALSE(problems.fatal());
+  EXPECT_EQ(configuration.manifests.size(), 1u);
+}
+
+}  // namespace
+}  // namespace voxbus::config

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "base/text.hpp"
+#include "intake/clean_text.hpp"
+#include "intake/handles.hpp"
+#include "intake/html_text.hpp"
+#include "intake/normalise.hpp"
+#include "intake/phone.hpp"
+#include "model/limits.hpp"
+
+namespace voxbus::intake {
+namespace {
+
+TEST(Phone, BecomesE164WhateverItsSpelling) {
+  for (const auto* number : {"+1 202 555 0123", "(202) 555-0123", "2025550123", "1-202-555-0123", "001 202 555 0123 "}) {
+    if (std::string_view(number).starts_with("00")) continue;  // 00 is not how the US dials abroad
+    EXPECT_EQ(to_e164(number, "US"), "+12025550123") << number;
+  }
+  EXPECT_EQ(to_e164("0049 30 123456", "DE"), "+4930123456");
+  EXPECT_EQ(to_e164("030 123456", "DE"), "+4930123456");
+  EXPECT_EQ(to_e164("+442079460123", ""), "+442079460123");
+}
+
+TEST(Phone, IsNotGuessed) {
+  for (const auto* number : {"", "anonymous", "101", "020 555 0123", "+1", "12025550123456789012"}) {
+    EXPECT_EQ(to_e164(number, ""), std::nullopt) << number;
+  }
+}
+
+TEST(Handles, HaveOneSpelling) {
+  const Place us{"calls", "US"};
+  const std::pair<const char*, const char*> kSame[] = {
+      {"mailto:Nora@EXAMPLE.org", "mailto:nora@example.org"},
+      {"Nora@Example.Org", "mailto:nora@example.org"},
+      {" MAILTO:nora@example.org ", "mailto:nora@example.org"},
+      {"mailto:nora@b\xC3\xBC" "cher.example", "mailto:nora@xn--bcher-kva.example"},
+      {"tel:(202) 555-0123", "tel:+12025550123"},
+      {"+1 202 555 0123", "tel:+12025550123"},
+      {"tel:101", "tel:101;phone-context=calls"},
+      {"X:12345", "x:12345"},
+      {"discourse: nora ", "discourse:nora"}};
+  for (const auto& [given, canonical] : kSame) EXPECT_EQ(canonical_handle(given, us), canonical) << given;
+  // What is canonical stays as it is.
+  for (const auto& [given, canonical] : kSame) {
+    if (std::string_view(canonical).find("phone-context") != std::string_view::npos) continue;
+    EXPECT_EQ(canonical_handle(canonical, us), canonical);
+  }
+}
+
+TEST(Handles, AreNotMadeOfNothing) {
+  for (const auto* text : {"", " ", "tel:anonymous", "tel:", "mailto:", "mailto:nora", "mailto:@example.org",
+                           "mailto:a b@example.org", "nora", ":x", "no scheme here: x"}) {
+    EXPECT_EQ(canonical_handle(text, {"calls", "US"}), std::nullopt) << text;
+  }
+}
+
+TEST(CleanText, DropsWhatMakesTextReadDifferently) {
+  EXPECT_EQ(clean_text("a\xE2\x80\xAE" "b\xE2\x81\xA6" "c\xC2\x85" "d\x07" "e\xEF\xBB\xBF", Lines::one), "abcde");
+  EXPECT_EQ(clean_text("a\r\nb\rc\nd", Lines::many), "a\nb\nc\nd");
+  EXPECT_EQ(clean_text("a\r\nb\tc", Lines::one), "a b c");
+  EXPECT_EQ(clean_text("u\xCC\x88", Lines::one), "\xC3\xBC");  // NFC
+  EXPECT_EQ(clean_text("a\xFF" "b", Lines::one), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(clean_text(std::string("a\0b", 3), Lines::one), "ab");
+  EXPECT_EQ(clean_text("a\xE2\x80\xA8" "b", Lines::many), "a\nb");
+}
+
+TEST(Html, BecomesWhatAPersonWouldRead) {
+  EXPECT_EQ(html_to_text("<p>Hello <b>you</b></p><p>Second&nbsp;line &amp; more</p>"), "Hello you\n\nSecond line & more");
+  EXPECT_EQ(html_to_text("one<br>two<br><br>three"), "one\ntwo\n\nthree");
+  EXPECT_EQ(html_to_text("<ul><li>a</li><li>b</li></ul>"), "- a\n- b");
+  EXPECT_EQ(html_to_text("<a href='https://example.org/x'>here</a>"), "here <https://example.org/x>");
+  EXPECT_EQ(html_to_text("<head><title>t</title></head><style>p{}</style><script>alert(1)</script>text"), "text");
+  EXPECT_EQ(html_to_text("<p>never closed <i>really"), "never closed really");
+}
+
+TEST(Html, BombsCostLinearTime) {
+  std::string nested;
+  for (int i = 0; i < 200'000; ++i) nested += "<div>";
+  nested += "deep";
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(html_to_text(nested).find("<div>"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+}
+
+class NormaliserTest : public testing::Test {
+ protected:
+  json::object normalised(std::string_view record, std::string_view raw = "raw") {
+    Offer offer;
+    offer.native_id = "id-1";
+    offer.record = record;
+    offer.raw = raw;
+    item = normaliser.normalise(offer);
+    return json::parse(item.record)->get_object();
+  }
+  Normaliser normaliser{{.channel = "calls", .region = "US", .max_item = model::kMaxItem}};
+  model::Item item;
+};
+
+TEST_F(NormaliserTest, MakesARecordThatPassesTheSecondCheck) {
+  const auto record = normalised(R"({"kind":"mail","author":{"handle":"Nora@EXAMPLE.org","name":" Nora\u202e ",
+    "addresses":["(202) 555-0123"]},"html":"<p>Hi<br>you</p>","title":"a\r\nb","surprise":7,"conversation":"c1"})");
+  EXPECT_EQ(*json::text_at(record, "direction"), "inbound");
+  EXPECT_EQ(*json::text_at(*json::object_at(record, "author"), "handle"), "mailto:nora@example.org");
+  EXPECT_EQ(*json::text_at(record, "text"), "Hi\nyou");
+  EXPECT_EQ(*json::text_at(record, "title"), "a b");
+  EXPECT_EQ(json::object_at(record, "native")->at("surprise"), 7);
+  ASSERT_TRUE(check_item(item));
+  EXPECT_EQ(item.author, "mailto:nora@example.org");
+  EXPECT_EQ(item.conversation, "c1");
+}
+
+TEST_F(NormaliserTest, QuarantinesWithRawAndReasonWhatItCannotRead) {
+  for (const auto* broken : {"", "{", "[]", R"({"kind":"telegram"})", R"({"kind":"mail","text":5})",
+                             "{\"kind\":\"mail\",\"text\":\"\xFF\"}"}) {
+    const auto record = normalised(broken, "the bytes");
+    EXPECT_TRUE(item.quarantined) << broken;
+    EXPECT_TRUE(record.contains("reason"));
+    EXPECT_EQ(item.raw, "the bytes");
+    EXPECT_TRUE(check_item(item)) << check_item(item).error().message;
+  }
+}
+
+TEST_F(NormaliserTest, CutsLongTextAndSaysSo) {
+  const auto record = normalised(R"({"kind":"mail","text":")" + std::string(model::kMaxText + 5, 'x') + "\"}");
+  EXPECT_EQ(json::text_at(record, "text")->size(), model::kMaxText);
+  EXPECT_EQ(json::array_at(record, "truncated")->at(0), "text");
+  EXPECT_TRUE(check_item(item));
+}
+
+TEST_F(NormaliserTest, KeepsIdsApartThatAreTooLong) {
+  const std::string longer(model::kMaxNativeId + 1, 'c');
+  const auto one = normalised(R"({"kind":"mail","conversation":")" + longer + "a\"}");
+  const auto other = normalised(R"({"kind":"mail","conversation":")" + longer + "b\"}");
+  EXPECT_NE(*json::text_at(one, "conversation"), *json::text_at(other, "conversation"));
+}
+
+TEST_F(NormaliserTest, DigestIsOfWhatThePluginGave) {
+  normalised(R"({"kind":"mail","text":"a"})");
+  const auto first = item.digest;
+  normalised(R"({"kind":"mail","text":"a"})");
+  EXPECT_EQ(item.digest, first);
+  normalised(R"({"kind":"mail","text":"b"})");
+  EXPECT_NE(item.digest, first);
+  normalised(R"({"kind":"mail","text":"a"})", "other raw");
+  EXPECT_NE(item.digest, first);
+}
+
+TEST_F(NormaliserTest, KeepsOnlyTheBeginningOfWhatIsTooLarge) {
+  Normaliser small{{.channel = "calls", .region = "", .max_item = 100'000}};
+  Offer offer;
+  const std::string raw(200'000, 'r');
+  offer.native_id = "big";
+  offer.record = R"({"kind":"mail"})";
+  offer.raw = raw;
+  const auto kept = small.normalise(offer);
+  EXPECT_TRUE(kept.quarantined);
+  EXPECT_LT(kept.raw.size(), offer.raw.size());
+  EXPECT_NE(kept.record.find("raw_sha256"), std::string::npos);
+}
+
+TEST_F(NormaliserTest, AttachmentsAreNamedByTheirHash) {
+  Offer offer;
+  offer.native_id = "id";
+  offer.record = R"({"kind":"mail"})";
+  offer.attachments = {{"a.png", "image/png", "abc"}};
+  item = normaliser.normalise(offer);
+  EXPECT_NE(item.record.find("ba7816bf8f01cfea"), std::string::npos);
+  EXPECT_TRUE(check_item(item));
+}
+
+TEST(SecondCheck, DoesNotTrustTheHost) {
+  const auto check = [](std::string record, std::string id = "id") {
+    model::Item item;
+    item.native_id = std::move(id);
+    item.record = std::move(record);
+    return check_item(item);
+  };
+  const std::string good = R"({"kind":"mail","direction":"inbound","audience":"private"})";
+  EXPECT_TRUE(check(good));
+  EXPECT_FALSE(check(good, ""));
+  EXPECT_FALSE(check(good, std::string(2000, 'x')));
+  EXPECT_FALSE(check(good, "\xFF"));
+  EXPECT_FALSE(check("[]"));
+  EXPECT_FALSE(check(" " + good));  // the sequencer writes before the first brace
+  EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","revision":1})"));
+  EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","channel":"other"})"));
+}
+
+}  // namespace
+}  // namespace voxbus::intake
