@@ -246,8 +246,10 @@ std::optional<Page> Feed::recent(model::Position after, const Filter& filter,
 
 Result<Page> Feed::page(model::Position after, const Filter& filter, const PageLimits& limits) {
   if (auto page = recent(after, filter, limits)) {
-    // An empty page is true only if the ring has caught up with the journal.
-    if (!page->at_end || page->next > after || end().position <= after) return std::move(*page);
+    // The ring's end may be behind the journal's.
+    if (page->next >= end().position) return std::move(*page);
+    page->at_end = false;
+    if (page->next > after) return std::move(*page);
   }
   const auto count =
       filter.everything() ? std::min(limits.events, limits.scan_events) : limits.scan_events;

@@ -41,50 +41,83 @@ bool take_number(std::string_view& bytes, std::uint64_t& number) {
   return false;
 }
 
-// A file that SQLite cannot make sense of. Anything else (no permission, a full disk) is an error
-// that a person must see.
-struct Opened {
+// The connection and its statements, which are finalised before it closes: the order of members.
+struct Base {
   std::unique_ptr<Connection> connection;
+  Statement load, insert, change_spec, save, park, take_up, remove, parked, count, is_parked,
+      forget;
+};
+
+Status prepare(Base& base) {
+  const std::pair<Statement*, const char*> all[] = {
+      {&base.load,
+       "SELECT id, name, created, spec, epoch, head, floor, open FROM consumers ORDER BY name"},
+      {&base.insert,
+       "INSERT INTO consumers(name, created, spec, epoch, head, floor, open) VALUES(?1, ?2, ?3, "
+       "?4, ?5, ?6, ?7)"},
+      {&base.change_spec, "UPDATE consumers SET spec = ?2 WHERE id = ?1"},
+      {&base.save,
+       "UPDATE consumers SET epoch = ?2, head = ?3, floor = ?4, open = ?5 WHERE id = ?1"},
+      {&base.park,
+       "INSERT OR REPLACE INTO parked(consumer, position, attempts, since) SELECT ?1, ?2, ?3, ?4 "
+       "WHERE EXISTS(SELECT 1 FROM consumers WHERE id = ?1)"},
+      {&base.take_up, "DELETE FROM parked WHERE consumer = ?1 AND position = ?2"},
+      {&base.remove, "DELETE FROM consumers WHERE id = ?1"},
+      {&base.parked,
+       "SELECT position, attempts, since FROM parked WHERE consumer = ?1 AND position > ?2 ORDER "
+       "BY position LIMIT ?3"},
+      {&base.count, "SELECT count(*) FROM parked WHERE consumer = ?1"},
+      {&base.is_parked, "SELECT count(*) FROM parked WHERE consumer = ?1 AND position = ?2"},
+      {&base.forget, "DELETE FROM parked WHERE consumer = ?1 AND position > ?2"}};
+  for (const auto& [statement, sql] : all) {
+    auto made = Statement::prepare(*base.connection, sql);
+    if (!made) return made.error();
+    *statement = std::move(*made);
+  }
+  return {};
+}
+
+// `damage` says why SQLite cannot make sense of the file. Anything else (no permission, a full
+// disk) is an error that a person must see.
+struct Opened {
+  Base base;
   std::string damage;
 };
+
+Status make_usable(Base& base) {
+  auto& db = *base.connection;
+  VOXBUS_TRY(format, db.number("PRAGMA user_version"));
+  if (format > kFormat) {
+    return permanent("cannot use " + db.file().string() +
+                     ": it was written by a newer version (format " + std::to_string(format) + ")");
+  }
+  for (const char* setting : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+                              "PRAGMA wal_autocheckpoint = 1000", "PRAGMA foreign_keys = ON"}) {
+    VOXBUS_CHECK(db.run(setting));
+  }
+  if (format == 0) VOXBUS_CHECK(db.run((std::string("BEGIN;") + kSchema + "COMMIT;").c_str()));
+  return prepare(base);
+}
 
 Result<Opened> open_whole(const std::filesystem::path& file) {
   auto connection = Connection::open(file, Connection::Mode::create);
   if (!connection) return connection.error();
-  Opened opened{std::make_unique<Connection>(std::move(*connection)), {}};
-  auto& db = *opened.connection;
-  const auto damaged_or_error = [&](const Error& error) -> Result<Opened> {
-    const int code = sqlite3_errcode(db.get());
-    if (db.trouble(code) != journal::Trouble::damaged && code != SQLITE_ERROR) return error;
-    Opened damaged;
-    damaged.damage = error.message;
-    return damaged;
-  };
-  // quick_check gives the text "ok" in one row; asked as a condition it becomes a number.
+  Opened opened;
+  opened.base.connection = std::make_unique<Connection>(std::move(*connection));
+  auto& db = *opened.base.connection;
   const auto whole =
       db.number("SELECT count(*) = 1 AND max(quick_check) = 'ok' FROM pragma_quick_check(2)");
-  if (!whole) return damaged_or_error(whole.error());
-  if (*whole != 1) {
-    Opened damaged;
-    damaged.damage = "its check found faults";
-    return damaged;
+  const auto usable = whole ? make_usable(opened.base) : Status(whole.error());
+  if (whole && *whole != 1) {
+    opened.damage = "its check found faults";
+  } else if (!usable) {
+    // A schema that lost a name is an SQL error to SQLite, and damage to us.
+    const int code = sqlite3_errcode(db.get()) & 0xff;
+    const bool damaged = db.trouble(code) == journal::Trouble::damaged || code == SQLITE_ERROR;
+    if (!damaged) return usable.error();
+    opened.damage = usable.error().message;
   }
-  const auto format = db.number("PRAGMA user_version");
-  if (!format) return damaged_or_error(format.error());
-  if (*format > kFormat) {
-    return permanent("cannot use " + file.string() +
-                     ": it was written by a newer version (format " + std::to_string(*format) +
-                     ")");
-  }
-  for (const char* setting : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
-                              "PRAGMA wal_autocheckpoint = 1000", "PRAGMA foreign_keys = ON"}) {
-    if (const auto done = db.run(setting); !done) return damaged_or_error(done.error());
-  }
-  if (*format == 0) {
-    if (const auto made = db.run((std::string("BEGIN;") + kSchema + "COMMIT;").c_str()); !made) {
-      return damaged_or_error(made.error());
-    }
-  }
+  if (!opened.damage.empty()) opened.base = Base{};
   return opened;
 }
 
@@ -133,12 +166,6 @@ Result<std::vector<ConsumerState::Open>> decode_open(std::string_view bytes) {
 }
 
 struct Positions::Parts {
-  // Statements are finalised before their connection closes: the order of members.
-  struct Base {
-    std::unique_ptr<Connection> connection;
-    Statement load, insert, change_spec, save, park, take_up, remove, parked, count, is_parked,
-        forget;
-  };
   Guarded<Base> base;
 };
 
@@ -157,36 +184,7 @@ Result<std::unique_ptr<Positions>> Positions::open(const std::filesystem::path& 
     opened = std::move(fresh);
   }
   auto parts = std::make_unique<Parts>();
-  const auto prepared = parts->base.with([&](Parts::Base& base) -> Status {
-    base.connection = std::move(opened.connection);
-    const std::pair<Statement*, const char*> all[] = {
-        {&base.load,
-         "SELECT id, name, created, spec, epoch, head, floor, open FROM consumers ORDER BY name"},
-        {&base.insert,
-         "INSERT INTO consumers(name, created, spec, epoch, head, floor, open) VALUES(?1, ?2, ?3, "
-         "?4, ?5, ?6, ?7)"},
-        {&base.change_spec, "UPDATE consumers SET spec = ?2 WHERE id = ?1"},
-        {&base.save,
-         "UPDATE consumers SET epoch = ?2, head = ?3, floor = ?4, open = ?5 WHERE id = ?1"},
-        {&base.park,
-         "INSERT OR REPLACE INTO parked(consumer, position, attempts, since) SELECT ?1, ?2, ?3, ?4 "
-         "WHERE EXISTS(SELECT 1 FROM consumers WHERE id = ?1)"},
-        {&base.take_up, "DELETE FROM parked WHERE consumer = ?1 AND position = ?2"},
-        {&base.remove, "DELETE FROM consumers WHERE id = ?1"},
-        {&base.parked,
-         "SELECT position, attempts, since FROM parked WHERE consumer = ?1 AND position > ?2 ORDER "
-         "BY position LIMIT ?3"},
-        {&base.count, "SELECT count(*) FROM parked WHERE consumer = ?1"},
-        {&base.is_parked, "SELECT count(*) FROM parked WHERE consumer = ?1 AND position = ?2"},
-        {&base.forget, "DELETE FROM parked WHERE consumer = ?1 AND position > ?2"}};
-    for (const auto& [statement, sql] : all) {
-      auto made = Statement::prepare(*base.connection, sql);
-      if (!made) return made.error();
-      *statement = std::move(*made);
-    }
-    return {};
-  });
-  if (!prepared) return prepared.error();
+  parts->base.with([&](Base& base) { base = std::move(opened.base); });
   return std::unique_ptr<Positions>(new Positions(std::move(parts)));
 }
 
@@ -200,7 +198,7 @@ Status done(const Connection& connection, int code, std::string_view act) {
 }  // namespace
 
 Result<std::vector<StoredConsumer>> Positions::load() {
-  return parts_->base.with([](Parts::Base& base) -> Result<std::vector<StoredConsumer>> {
+  return parts_->base.with([](Base& base) -> Result<std::vector<StoredConsumer>> {
     std::vector<StoredConsumer> all;
     int code = SQLITE_ROW;
     while ((code = base.load.step()) == SQLITE_ROW) {
@@ -228,7 +226,7 @@ Result<std::vector<StoredConsumer>> Positions::load() {
 }
 
 Result<std::int64_t> Positions::insert(const StoredConsumer& consumer) {
-  return parts_->base.with([&](Parts::Base& base) -> Result<std::int64_t> {
+  return parts_->base.with([&](Base& base) -> Result<std::int64_t> {
     const auto open = encode_open(consumer.state.open);
     base.insert.bind_text(1, consumer.name)
         .bind_text(2, consumer.created)
@@ -241,7 +239,7 @@ Result<std::int64_t> Positions::insert(const StoredConsumer& consumer) {
 }
 
 Status Positions::change_spec(std::int64_t id, const std::string& spec) {
-  return parts_->base.with([&](Parts::Base& base) {
+  return parts_->base.with([&](Base& base) {
     base.change_spec.bind(1, id).bind_text(2, spec);
     return done(*base.connection, base.change_spec.execute(), "change a consumer");
   });
@@ -250,7 +248,7 @@ Status Positions::change_spec(std::int64_t id, const std::string& spec) {
 Status Positions::save(std::int64_t id, model::Epoch epoch, const ConsumerState::Snapshot& state,
                        const std::vector<ParkedEvent>& parked,
                        const std::vector<model::Position>& taken_up) {
-  return parts_->base.with([&](Parts::Base& base) -> Status {
+  return parts_->base.with([&](Base& base) -> Status {
     const bool several = !parked.empty() || !taken_up.empty();
     const auto write = [&]() -> Status {
       const auto open = encode_open(state.open);
@@ -282,7 +280,7 @@ Status Positions::save(std::int64_t id, model::Epoch epoch, const ConsumerState:
 }
 
 Status Positions::remove(std::int64_t id) {
-  return parts_->base.with([&](Parts::Base& base) {
+  return parts_->base.with([&](Base& base) {
     base.remove.bind(1, id);
     return done(*base.connection, base.remove.execute(), "remove a consumer");
   });
@@ -290,7 +288,7 @@ Status Positions::remove(std::int64_t id) {
 
 Result<std::vector<ParkedEvent>> Positions::parked(std::int64_t id, model::Position after,
                                                    std::size_t max) {
-  return parts_->base.with([&](Parts::Base& base) -> Result<std::vector<ParkedEvent>> {
+  return parts_->base.with([&](Base& base) -> Result<std::vector<ParkedEvent>> {
     std::vector<ParkedEvent> all;
     base.parked.bind(1, id)
         .bind(2, static_cast<std::int64_t>(after))
@@ -325,7 +323,7 @@ Result<std::int64_t> number_of(const Connection& connection, Statement& statemen
 }  // namespace
 
 Result<std::uint64_t> Positions::parked_count(std::int64_t id) {
-  return parts_->base.with([&](Parts::Base& base) -> Result<std::uint64_t> {
+  return parts_->base.with([&](Base& base) -> Result<std::uint64_t> {
     base.count.bind(1, id);
     VOXBUS_TRY(count, number_of(*base.connection, base.count));
     return static_cast<std::uint64_t>(count);
@@ -333,7 +331,7 @@ Result<std::uint64_t> Positions::parked_count(std::int64_t id) {
 }
 
 Result<bool> Positions::is_parked(std::int64_t id, model::Position position) {
-  return parts_->base.with([&](Parts::Base& base) -> Result<bool> {
+  return parts_->base.with([&](Base& base) -> Result<bool> {
     base.is_parked.bind(1, id).bind(2, static_cast<std::int64_t>(position));
     VOXBUS_TRY(count, number_of(*base.connection, base.is_parked));
     return count > 0;
@@ -341,7 +339,7 @@ Result<bool> Positions::is_parked(std::int64_t id, model::Position position) {
 }
 
 Status Positions::forget_parked_after(std::int64_t id, model::Position position) {
-  return parts_->base.with([&](Parts::Base& base) {
+  return parts_->base.with([&](Base& base) {
     base.forget.bind(1, id).bind(2, static_cast<std::int64_t>(position));
     return done(*base.connection, base.forget.execute(), "forget parked events");
   });
