@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What readers need of the journal they belong to. Made by the journal, shared with its readers;
+// fixed but for the atomics.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "journal/file.hpp"
+#include "journal/keys.hpp"
+
+namespace voxbus::journal {
+
+struct ReaderContext {
+  std::filesystem::path file;
+  std::string vfs;
+  const Keys* keys = nullptr;
+  std::vector<EpochStart> epochs;
+  std::vector<Gap> gaps;
+  const std::atomic<model::Position>* end = nullptr;
+  std::atomic<std::uint64_t>* unreadable = nullptr;
+  // A row is not what was written: the next start must salvage.
+  std::function<void(const Error&)> damaged;
+};
+
+}  // namespace voxbus::journal
