@@ -15,6 +15,24 @@ constexpr std::pair<std::string_view, Type> kTypes[] = {
     {"boolean", Type::boolean},   {"duration", Type::duration}, {"size", Type::size},
     {"path", Type::path},         {"list", Type::list},       {"choice", Type::choice}};
 
+// A bound is written as the setting's values are: "32MiB", "30s" or a whole number.
+std::optional<std::int64_t> read_bound(Mapping& in, Type type, std::string_view key) {
+  if (!in.node(key)) return std::nullopt;
+  if (type == Type::size) {
+    std::uint64_t bytes = 0;
+    in.size(key, bytes, 0, INT64_MAX);
+    return static_cast<std::int64_t>(bytes);
+  }
+  if (type == Type::duration) {
+    std::chrono::milliseconds duration{};
+    in.duration(key, duration, {}, std::chrono::milliseconds::max());
+    return duration.count();
+  }
+  std::int64_t number = 0;
+  in.count(key, number, INT64_MIN, INT64_MAX);
+  return number;
+}
+
 SettingRule read_rule(const Document& document, const Node& node, Problems& problems) {
   Mapping in(document, node, problems, "a setting of the manifest");
   SettingRule rule;
@@ -32,9 +50,8 @@ SettingRule read_rule(const Document& document, const Node& node, Problems& prob
   in.flag("required", rule.required);
   in.flag("identity", rule.identity);
   in.flag("secret", rule.secret);
-  std::int64_t bound = 0;
-  if (in.node("minimum")) in.count("minimum", bound, INT64_MIN, INT64_MAX), rule.minimum = bound;
-  if (in.node("maximum")) in.count("maximum", bound, INT64_MIN, INT64_MAX), rule.maximum = bound;
+  rule.minimum = read_bound(in, rule.type, "minimum");
+  rule.maximum = read_bound(in, rule.type, "maximum");
   return rule;
 }
 

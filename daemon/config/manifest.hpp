@@ -21,7 +21,7 @@ struct SettingRule {
   std::string help;
   std::string default_value;  // as written, for help only: the plugin applies it
   std::vector<std::string> choices;
-  std::optional<std::int64_t> minimum, maximum;
+  std::optional<std::int64_t> minimum, maximum;  // of sizes in bytes, of durations in milliseconds
   bool required = false;
   bool identity = false;  // part of the cursor's origin
   bool secret = false;    // never inline

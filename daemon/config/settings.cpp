@@ -44,10 +44,18 @@ class Reader {
         return number;
       }
       case Type::duration:
-        if (auto parsed = parse_duration(text); !parsed) return wrong(rule, node, ": " + parsed.error().message);
+        if (auto parsed = parse_duration(text); !parsed) {
+          return wrong(rule, node, ": " + parsed.error().message);
+        } else if (!within(rule, parsed->count())) {
+          return wrong(rule, node, "lies outside its bounds");
+        }
         break;
       case Type::size:
-        if (auto parsed = parse_size(text); !parsed) return wrong(rule, node, ": " + parsed.error().message);
+        if (auto parsed = parse_size(text); !parsed) {
+          return wrong(rule, node, ": " + parsed.error().message);
+        } else if (!within(rule, static_cast<std::int64_t>(*parsed))) {
+          return wrong(rule, node, "lies outside its bounds");
+        }
         break;
       case Type::path:
         if (text.empty() || text.front() != '/') return wrong(rule, node, "must be an absolute path");
@@ -61,6 +69,9 @@ class Reader {
   }
 
  private:
+  static bool within(const SettingRule& rule, std::int64_t value) {
+    return (!rule.minimum || value >= *rule.minimum) && (!rule.maximum || value <= *rule.maximum);
+  }
   json::value wrong(const SettingRule& rule, const Node& node, std::string_view what, std::string remedy = {}) {
     document_.report(problems_, node.mark,
                      "setting '" + rule.name + "'" + (what.starts_with(':') ? "" : " ") + std::string(what),

@@ -39,6 +39,7 @@ class Generator final : public voxbus::Channel {
     bool wait_at_end = false;
     bool raw = false;
     std::int64_t first_time = 1'767'607'200;
+    std::string token;
 
     void fields(auto& field) {
       field("seed", seed, "Another seed makes other interactions").identity();
@@ -51,6 +52,7 @@ class Generator final : public voxbus::Channel {
       field("batch", batch, "How many a cursor covers at once").minimum(1);
       field("wait_at_end", wait_at_end, "After the last, wait for stop instead of returning");
       field("raw", raw, "Hand over raw bytes as well");
+      field("token", token, "Not used: a secret that must never show anywhere").secret();
       field("first_time", first_time, "When the first happened, seconds since 1970; one a second");
     }
   };
