@@ -122,10 +122,13 @@ std::int64_t moment_of_start(std::int64_t start, const std::string& end, std::in
 enum class Party { kNobody, kNumber, kExtension, kName };
 
 Party party_of(std::string_view who, const CallOptions& options) {
-  const std::string_view digits = who.starts_with('+') ? who.substr(1) : who;
-  if (digits.empty()) return Party::kNobody;
-  if (digits.find_first_not_of("0123456789*#") == digits.npos) {
-    const bool is_short = !who.starts_with('+') && digits.size() <= options.extension_digits;
+  if (who.empty()) return Party::kNobody;
+  // Numbers may be written for people: "(202) 555-0147".
+  if (who.find_first_not_of("0123456789*#+-./() ") == who.npos) {
+    const auto digits = static_cast<std::size_t>(
+        std::count_if(who.begin(), who.end(), [](char c) { return c >= '0' && c <= '9'; }));
+    if (digits == 0) return Party::kNobody;
+    const bool is_short = !who.starts_with('+') && digits <= options.extension_digits;
     return is_short ? Party::kExtension : Party::kNumber;
   }
   std::string lower{who};

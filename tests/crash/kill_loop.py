@@ -61,7 +61,7 @@ def main():
     daemon = Daemon()
     per_channel = max(2_000, options.rounds * 400)
     for name, extra in CHANNELS.items():
-        daemon.channel(name, "generator", {"count": per_channel, "size": "300B", "rate": 4000, "batch": 50, "raw": True, **extra},
+        daemon.channel(name, "generator", {"count": per_channel, "size": 300, "rate": 4000, "batch": 50, "raw_size": 200, **extra},
                        begin="all")
     expected = per_channel * len(CHANNELS)
     seen, floors = collections.Counter(), []

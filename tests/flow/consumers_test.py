@@ -63,7 +63,7 @@ class Consumers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon()
-        cls.daemon.channel("load", "generator", {"count": 3000, "size": "200B", "seed": 1}, begin="all")
+        cls.daemon.channel("load", "generator", {"count": 3000, "size": 200, "seed": 1}, begin="all")
         cls.daemon.start()
         cls.daemon.wait_for_events(3000)
 
@@ -215,7 +215,7 @@ class Consumers(unittest.TestCase):
 class Restarts(unittest.TestCase):
     def test_a_consumers_position_survives_kill_9_and_never_goes_back(self):
         with Daemon() as daemon:
-            daemon.channel("load", "generator", {"count": 500, "size": "100B", "seed": 2}, begin="all")
+            daemon.channel("load", "generator", {"count": 500, "size": 100, "seed": 2}, begin="all")
             daemon.start()
             daemon.wait_for_events(500)
             daemon.put("/v1/consumers/keeper", {"from": "beginning", "filter": {"type": ["interaction.*"]}})

@@ -158,7 +158,7 @@ class Trouble(unittest.TestCase):
                 self.assertNotIn(canary.encode(), path.read_bytes(), path)
 
     def test_an_item_above_a_megabyte_crosses_as_a_memory_file(self):
-        self.daemon.channel("bad", "generator", {"count": 3, "size": "5MiB", "raw": True})
+        self.daemon.channel("bad", "generator", {"count": 3, "size": 200, "raw_size": 5_300_000})
         self.daemon.start()
         events = wait_for(lambda: (lambda all_: len(all_) >= 3 and all_)(self.daemon.interactions("channel=bad")), "3 large items")
         status, raw = self.daemon.get(f"/v1/events/{events[0]['sequence']}/raw", parse=False)

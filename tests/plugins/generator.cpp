@@ -33,35 +33,33 @@ class Generator final : public voxbus::Channel {
                                         .summary = "Makes interactions to order",
                                         .isolation = voxbus::Isolation::kProcessOrInline};
   struct Settings {
-    std::uint64_t count = 1000, rate = 0, seed = 1, people = 100, batch = 500;
-    std::uint32_t duplicates = 0;
-    voxbus::Size size{100};
+    std::string seed = "g", token;
+    std::uint64_t count = 1000, rate = 0, people = 100, batch = 500;
+    std::uint32_t size = 100, raw_size = 0, duplicates = 0;
     bool wait_at_end = false;
-    bool raw = false;
     std::int64_t first_time = 1'767'607'200;
-    std::string token;
 
     void fields(auto& field) {
       field("seed", seed, "Another seed makes other interactions").identity();
       field("count", count, "How many there are in all");
       field("rate", rate, "How many a second, 0: as fast as they are taken");
-      field("size", size, "Bytes of text in each").maximum(voxbus::Size::mebibytes(32));
+      field("size", size, "Bytes of text in each").maximum(64 << 20);
+      field("raw_size", raw_size, "Raw bytes handed over with each").maximum(64 << 20);
       field("duplicates", duplicates, "Of a hundred, how many are followed by an earlier one again")
           .maximum(100);
       field("people", people, "How many different authors").minimum(1);
       field("batch", batch, "How many a cursor covers at once").minimum(1);
       field("wait_at_end", wait_at_end, "After the last, wait for stop instead of returning");
-      field("raw", raw, "Hand over raw bytes as well");
-      field("token", token, "Not used: a secret that must never show anywhere").secret();
       field("first_time", first_time, "When the first happened, seconds since 1970; one a second");
+      field("token", token, "Not used; must never be seen anywhere").secret();
     }
   };
 
-  explicit Generator(Settings settings) : settings_{settings} {
-    std::string words;
-    while (words.size() < settings_.size.bytes) words += "the quick brown fox jumps over it ";
-    words.resize(settings_.size.bytes);
-    words_ = std::move(words);
+  explicit Generator(Settings settings) : settings_{std::move(settings)} {
+    while (words_.size() < settings_.size) words_ += "the quick brown fox jumps over it ";
+    words_.resize(settings_.size);
+    raw_.assign(settings_.raw_size, 'r');
+    for (const char c : settings_.seed) seed_ = mixed(seed_ ^ static_cast<unsigned char>(c));
   }
 
   voxbus::Result<voxbus::Batch> poll(const voxbus::Cursor& since,
@@ -77,7 +75,7 @@ class Generator final : public voxbus::Channel {
       const std::uint64_t until = std::min(settings_.count, next + settings_.batch);
       for (; next < until; ++next) {
         if (!emit(next, context)) return voxbus::Batch{};
-        const std::uint64_t chance = mixed(settings_.seed ^ mixed(next));
+        const std::uint64_t chance = mixed(seed_ ^ mixed(next));
         if (chance % 100 < settings_.duplicates &&
             !emit(next - std::min(next, chance / 100 % 1000), context)) {
           return voxbus::Batch{};
@@ -110,11 +108,10 @@ class Generator final : public voxbus::Channel {
   }
 
   bool emit(std::uint64_t index, voxbus::Context& context) {
-    id_.assign("g");
-    append(id_, settings_.seed);
+    id_.assign(settings_.seed);
     id_ += '-';
     append(id_, index);
-    const std::uint64_t person = mixed(index ^ settings_.seed << 32) % settings_.people;
+    const std::uint64_t person = mixed(index ^ seed_) % settings_.people;
     record_.assign(R"({"kind":"message","author":{"handle":"mailto:person)");
     append(record_, person);
     record_ += R"(@example.org","name":"Person )";
@@ -132,12 +129,14 @@ class Generator final : public voxbus::Channel {
     item.native_id = voxbus::detail::view(id_);
     item.occurred_at = (settings_.first_time + static_cast<std::int64_t>(index)) * 1'000'000;
     item.record = voxbus::detail::view(record_);
-    if (settings_.raw) item.raw = item.record;
+    item.raw = voxbus::detail::view(raw_);
     return context.emit(item);
   }
 
   Settings settings_;
+  std::uint64_t seed_ = 1;
   std::string words_;
+  std::string raw_;
   std::string id_;
   std::string record_;
 };

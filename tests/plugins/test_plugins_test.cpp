@@ -77,7 +77,7 @@ TEST(Generator, MakesTheSameItemsEachTimeAndGoesOnAtItsCursor) {
   ASSERT_EQ(one->create(R"({"count":1000,"batch":300})").status, VOXBUS_OK);
   const Outcome all = one->drain();
   ASSERT_EQ(all.items.size(), 1000u);
-  EXPECT_EQ(all.items[7].native_id, "g1-7");
+  EXPECT_EQ(all.items[7].native_id, "g-7");
   EXPECT_EQ(all.commits, 4u);
   const auto two = load("generator");
   ASSERT_EQ(two->create(R"({"count":1000,"batch":300})").status, VOXBUS_OK);
@@ -150,7 +150,7 @@ TEST(BrokenPlugins, DieAsTheySay) {
   EXPECT_EXIT(dies("crashes", R"({"at":0})"), ::testing::KilledBySignal(SIGSEGV), "");
   EXPECT_EXIT(dies("crashes", R"({"at":0,"how":"abort"})"), ::testing::KilledBySignal(SIGABRT), "");
   EXPECT_EXIT(dies("crashes", R"({"at":0,"how":"exit"})"), ::testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(dies("exits_in_create", "{}"), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(dies("exits", "{}"), ::testing::ExitedWithCode(0), "");
 }
 
 class Hostile : public ::testing::TestWithParam<const char*> {};
@@ -177,13 +177,13 @@ TEST(BrokenPlugins, AreNoPluginsForTheHarness) {
 }
 
 TEST(BrokenPlugins, AreRefusedByDescribe) {
-  for (const char* name : {"wrong_abi", "no_entry", "not_a_library", "two_symbols"}) {
+  for (const char* name : {"wrong_abi", "no_entry", "not_a_library", "second_symbol"}) {
     EXPECT_THAT(output_of(std::string{DESCRIBE} + " " TEST_PLUGINS "/" + name + ".so"),
                 ::testing::StartsWith("voxbus-describe: "))
         << name;
   }
-  EXPECT_THAT(output_of("nm -D --defined-only " TEST_PLUGINS "/two_symbols.so"),
-              HasSubstr("two_symbols_second"));
+  EXPECT_THAT(output_of("nm -D --defined-only " TEST_PLUGINS "/second_symbol.so"),
+              HasSubstr("second_symbol_is_one_too_many"));
 }
 
 }  // namespace

@@ -124,6 +124,7 @@ TEST(AsteriskCsv, JudgesTheDirectionByNumbersUnlessAContextSaysIt) {
 TEST(AsteriskCsv, GivesTheCallerAHandleAsTheFileHasIt) {
   const auto of = [](const char* source) { return parse({.source = source}).record.author.handle; };
   EXPECT_EQ(of("+12025550147"), "tel:+12025550147");
+  EXPECT_EQ(of("(202) 555-0147"), "tel:(202) 555-0147");
   EXPECT_EQ(of("201"), "ext:201");
   EXPECT_EQ(of("alice"), "sip:alice");
   EXPECT_EQ(of("Anonymous"), "");

@@ -5,15 +5,15 @@
 
 #include "voxbus/plugin.hpp"
 
-class ExitsInCreate final : public voxbus::Channel {
+class Exits final : public voxbus::Channel {
  public:
-  static constexpr voxbus::About kAbout{.id = "org.voxbus.test.exits_in_create",
+  static constexpr voxbus::About kAbout{.id = "org.voxbus.test.exits",
                                         .version = "1.0.0",
                                         .summary = "Ends its process when a channel is made"};
-  ExitsInCreate() { std::exit(0); }
+  Exits() { std::exit(0); }
   voxbus::Result<voxbus::Batch> poll(const voxbus::Cursor&, voxbus::Context&) override {
     return voxbus::Batch{};
   }
 };
 
-VOXBUS_PLUGIN(ExitsInCreate);
+VOXBUS_PLUGIN(Exits);

@@ -8,7 +8,7 @@ extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
 const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
                                         VOXBUS_ABI_MAJOR,
                                         VOXBUS_ABI_MINOR,
-                                        "org.example.two_symbols",
+                                        "org.example.second_symbol",
                                         "1.0.0",
                                         raw::describe,
                                         raw::create,
@@ -17,5 +17,5 @@ const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
                                         raw::stop,
                                         raw::capability};
 
-VOXBUS_EXPORT int two_symbols_second() { return 2; }
+VOXBUS_EXPORT int second_symbol_is_one_too_many() { return 2; }
 }

@@ -3,12 +3,12 @@
 
 #include "voxbus/plugin.hpp"
 
-class LoopsInCreate final : public voxbus::Channel {
+class EndlessCreate final : public voxbus::Channel {
  public:
-  static constexpr voxbus::About kAbout{.id = "org.voxbus.test.loops_in_create",
+  static constexpr voxbus::About kAbout{.id = "org.voxbus.test.endless_create",
                                         .version = "1.0.0",
                                         .summary = "Never comes back from making a channel"};
-  LoopsInCreate() {
+  EndlessCreate() {
     for (volatile bool forever = true; forever;) {
     }
   }
@@ -17,4 +17,4 @@ class LoopsInCreate final : public voxbus::Channel {
   }
 };
 
-VOXBUS_PLUGIN(LoopsInCreate);
+VOXBUS_PLUGIN(EndlessCreate);
