@@ -265,7 +265,8 @@ void Daemon::reload() {
 void Daemon::stop() {
   log::info("stopping");
   manager_.stopping();
-  supervisor_->stop();  // what the channels still had is committed
+  supervisor_->stop();
+  journal_->stop();  // what the channels still had is committed; nobody waits for space any longer
   server_->stop();
   server_.reset();
   supervisor_.reset();
