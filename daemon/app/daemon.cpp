@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/posix.hpp"
 #include "intake/normalise.hpp"
+#include "model/limits.hpp"
 
 namespace voxbus::app {
 namespace {
@@ -38,7 +39,11 @@ config::Configuration Daemon::read_configuration(config::Problems& problems) con
   if (overrides_.state) configuration.state = *overrides_.state;
   if (overrides_.listen) configuration.listen = *overrides_.listen;
   if (overrides_.log_level) configuration.log_level = *overrides_.log_level;
-  if (configuration.socket.empty()) configuration.socket = configuration.state / "voxbus.sock";
+  if (configuration.socket.empty()) {
+    // systemd's RuntimeDirectory=; else beside the state, which only our own user can reach.
+    const char* runtime = std::getenv("RUNTIME_DIRECTORY");
+    configuration.socket = (runtime ? fs::path(runtime) : configuration.state) / "voxbus.sock";
+  }
   return configuration;
 }
 
@@ -63,6 +68,9 @@ std::optional<int> Daemon::open_journal() {
   configuration_.with([&](const auto& configuration) {
     options.installation = configuration.installation;
     options.wal_ceiling = configuration.wal_ceiling;
+    // Whoever keeps to its credit never meets this limit: credit, a batch in the making, and one item
+    // of the largest size.
+    options.queue_bytes = 2 * configuration.queue + 2 * model::kMaxItem;
     master_key = configuration.master_key;
   });
   if (master_key) {
@@ -137,11 +145,11 @@ fs::path Daemon::host_program() const {
   return fs::exists(beside, code) ? beside : fs::path(VOXBUS_HOST_PROGRAM);
 }
 
-void Daemon::start_channels() {
+void Daemon::supervise() {
   host::Surroundings around;
   around.journal = journal_.get();
   around.clock = &clock_;
-  around.check = intake::check_item;
+  around.admit = intake::admit;
   around.make_intake = make_intake;
   around.host_program = host_program();
   around.build = VOXBUS_BUILD;
@@ -149,22 +157,24 @@ void Daemon::start_channels() {
   const char* trust = std::getenv("VOXBUS_TRUST_PLUGINS");
   around.trust_plugins = trust && std::string_view(trust) == "1";
   if (around.trust_plugins) log::warn("VOXBUS_TRUST_PLUGINS=1: who may write the plugins' files is not checked");
-  const auto channels = configuration_.with([&](const auto& configuration) {
-    around.credit = configuration.queue;
-    return configuration.channels;
-  });
+  around.credit = configuration_.with([](const auto& configuration) { return configuration.queue; });
   supervisor_ = std::make_unique<host::Supervisor>(std::move(around));
+}
+
+void Daemon::start_channels() {
+  const auto channels = configuration_.with([](const auto& configuration) { return configuration.channels; });
   for (const auto& channel : channels) supervisor_->add(channel);
   log::info("{} channel{} configured", channels.size(), channels.size() == 1 ? "" : "s");
 }
 
 int Daemon::run() {
+  started_ = clock_.now();
   if (auto code = configure()) return *code;
   if (auto code = open_journal()) return *code;
   if (auto code = open_bus()) return *code;
+  supervise();
   if (auto code = listen()) return *code;
   start_channels();
-  started_ = clock_.now();
   manager_.ready();
 
   sigset_t wanted;
@@ -206,7 +216,6 @@ std::string Daemon::status_line() const {
 }
 
 json::object Daemon::status_json() const {
-  if (!supervisor_) return {};
   const auto stats = journal_->stats();
   return {{"started", format_rfc3339(started_)},
           {"pid", ::getpid()},

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <pthread.h>
 
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -39,6 +41,8 @@ int main(int count, char** arguments) {
   if (!state.empty()) overrides.state = state;
   if (!listen.empty()) overrides.listen = listen;
   if (!level.empty()) overrides.log_level = level;
+  // Another process of our user, as a plugin's, must not read our memory: it holds keys and secrets.
+  ::prctl(PR_SET_DUMPABLE, 0);
   block_signals();
   try {
     return voxbus::app::Daemon(std::move(overrides)).run();

@@ -86,6 +86,14 @@ std::string utf8_repaired(std::string_view text) {
   return out;
 }
 
+std::string one_line(std::string_view text, std::size_t limit) {
+  auto out = utf8_repaired(utf8_prefix(text, limit));
+  for (auto& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return out;
+}
+
 std::optional<std::string> did_you_mean(std::string_view word, std::span<const std::string> candidates) {
   if (word.size() > 64) return std::nullopt;
   const std::string* best = nullptr;

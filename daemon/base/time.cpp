@@ -38,6 +38,11 @@ Error not_a_time(std::string_view text) {
 
 }  // namespace
 
+bool is_writable(TimePoint time) {
+  using namespace std::chrono;
+  return time >= sys_days{year{1} / January / 1} && time < sys_days{year{9999} / December / 31};
+}
+
 void append_rfc3339(std::string& out, TimePoint time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};

@@ -146,7 +146,7 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
       }
     }
     if (!received) {
-      fmt::print(stderr, "voxbus try: the plugin's process {}\n", process.reap());
+      fmt::print(stderr, "voxbus try: the plugin's process {}\n", process.reap().words);
       return kFailed;
     }
   }

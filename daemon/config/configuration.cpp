@@ -10,6 +10,7 @@ namespace voxbus::config {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
 bool is_channel_name(std::string_view name) {
   if (name.empty() || name.size() > 63 || name.front() == '-') return false;
@@ -58,8 +59,8 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
   in.count("max_connections", out.max_connections, 1, 1'000'000);
   if (const auto* journal = in.node("journal")) {
     Mapping keys(document, *journal, problems, "journal");
-    keys.size("wal_ceiling", out.wal_ceiling);
-    keys.size("queue", out.queue);
+    keys.size("wal_ceiling", out.wal_ceiling, 1 << 20, 1ull << 40);
+    keys.size("queue", out.queue, 64 << 10, 1ull << 30);
     keys.finish();
   }
   if (const auto* key = in.node("master_key")) {
@@ -83,14 +84,14 @@ void read_begin(Mapping& in, Begin& begin) {
 // The keys of a channel file that do not need its plugin.
 void read_plain_keys(Mapping& in, Channel& channel) {
   in.flag("enabled", channel.enabled);
-  in.duration("poll_every", channel.poll_every);
+  in.duration("poll_every", channel.poll_every, 10ms, 7 * 24h);
   read_begin(in, channel.begin);
   in.choice("isolation", channel.isolated, {{"process", true}, {"inline", false}});
   in.choice("keep_raw", channel.keep_raw_of_all, {{"all", true}, {"quarantined", false}});
   read_region(in, channel.region);
-  in.size("memory", channel.memory);
+  in.size("memory", channel.memory, kLeastMemory, kMostMemory);
   in.count("descriptors", channel.descriptors, 16, 65'536);
-  in.duration("stop_within", channel.stop_within);
+  in.duration("stop_within", channel.stop_within, kLeastStop, kMostStop);
 }
 
 Channel read_channel(const fs::path& file, const Configuration& all, Problems& problems) {
@@ -139,18 +140,6 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
   return channel;
 }
 
-std::vector<fs::path> yaml_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(folder, code)) {
-    if (entry.path().extension() == ".yaml" && !entry.path().filename().string().starts_with('.')) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 // One sentence per channel out of what was reported for it.
 void mark_faulty(Configuration& out, const Problems& problems) {
   for (auto& channel : out.channels) {
@@ -170,11 +159,13 @@ Configuration load(const fs::path& directory, Problems& problems) {
   Configuration out;
   out.directory = directory;
   std::error_code code;
-  if (const auto file = directory / "voxbus.yaml"; fs::exists(file, code)) {
-    if (const auto document = Document::read(file, problems)) read_daemon(*document, out, problems);
+  const auto main_file = directory / "voxbus.yaml";
+  // "Not there" means defaults; "may not be looked at" must not.
+  if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
+    if (const auto document = Document::read(main_file, problems)) read_daemon(*document, out, problems);
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
-  for (const auto& file : yaml_files(directory / "channels.d")) {
+  for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
     auto channel = read_channel(file, out, problems);
     const auto twin = std::find_if(out.channels.begin(), out.channels.end(),
                                    [&](const auto& other) { return other.name == channel.name; });

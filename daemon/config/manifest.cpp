@@ -15,6 +15,24 @@ constexpr std::pair<std::string_view, Type> kTypes[] = {
     {"boolean", Type::boolean},   {"duration", Type::duration}, {"size", Type::size},
     {"path", Type::path},         {"list", Type::list},       {"choice", Type::choice}};
 
+// A bound is written as the setting's values are: "32MiB", "30s" or a whole number.
+std::optional<std::int64_t> read_bound(Mapping& in, Type type, std::string_view key) {
+  if (!in.node(key)) return std::nullopt;
+  if (type == Type::size) {
+    std::uint64_t bytes = 0;
+    in.size(key, bytes, 0, INT64_MAX);
+    return static_cast<std::int64_t>(bytes);
+  }
+  if (type == Type::duration) {
+    std::chrono::milliseconds duration{};
+    in.duration(key, duration, {}, std::chrono::milliseconds::max());
+    return duration.count();
+  }
+  std::int64_t number = 0;
+  in.count(key, number, INT64_MIN, INT64_MAX);
+  return number;
+}
+
 SettingRule read_rule(const Document& document, const Node& node, Problems& problems) {
   Mapping in(document, node, problems, "a setting of the manifest");
   SettingRule rule;
@@ -32,9 +50,8 @@ SettingRule read_rule(const Document& document, const Node& node, Problems& prob
   in.flag("required", rule.required);
   in.flag("identity", rule.identity);
   in.flag("secret", rule.secret);
-  std::int64_t bound = 0;
-  if (in.node("minimum")) in.count("minimum", bound, INT64_MIN, INT64_MAX), rule.minimum = bound;
-  if (in.node("maximum")) in.count("maximum", bound, INT64_MIN, INT64_MAX), rule.maximum = bound;
+  rule.minimum = read_bound(in, rule.type, "minimum");
+  rule.maximum = read_bound(in, rule.type, "maximum");
   return rule;
 }
 
@@ -69,9 +86,9 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problem
   in.words("isolation", isolation);
   manifest.inline_permitted = std::find(isolation.begin(), isolation.end(), "inline") != isolation.end();
   in.text("network", manifest.network);
-  in.duration("stop_within", manifest.stop_within);
-  in.size("memory", manifest.memory);
-  in.size("max_item", manifest.max_item);
+  in.duration("stop_within", manifest.stop_within, kLeastStop, kMostStop);
+  in.size("memory", manifest.memory, kLeastMemory, kMostMemory);
+  in.size("max_item", manifest.max_item, 1 << 10, 1ull << 30);
   if (const auto* settings = in.node("settings")) {
     for (const auto& item : settings->items) manifest.settings.push_back(read_rule(*document, item, problems));
   }
@@ -91,14 +108,7 @@ std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& f
   static constexpr std::string_view kSuffix = ".plugin.yaml";
   std::vector<Manifest> found;
   for (const auto& folder : folders) {
-    std::error_code code;
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
-      const auto name = entry.path().filename().string();
-      if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) {
+    for (const auto& file : files_in(folder, kSuffix, problems)) {
       auto manifest = read_manifest(file, problems);
       if (!manifest) continue;
       const auto same = std::find_if(found.begin(), found.end(),

@@ -21,7 +21,7 @@ struct SettingRule {
   std::string help;
   std::string default_value;  // as written, for help only: the plugin applies it
   std::vector<std::string> choices;
-  std::optional<std::int64_t> minimum, maximum;
+  std::optional<std::int64_t> minimum, maximum;  // of sizes in bytes, of durations in milliseconds
   bool required = false;
   bool identity = false;  // part of the cursor's origin
   bool secret = false;    // never inline
@@ -47,5 +47,9 @@ struct Manifest {
                                                    Problems& problems);
 [[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems);
 [[nodiscard]] std::string_view name_of(SettingRule::Type type);
+
+// What a plugin or a channel may ask for.
+inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
+inline constexpr std::uint64_t kLeastMemory = 64ull << 20, kMostMemory = 1ull << 40;
 
 }  // namespace voxbus::config

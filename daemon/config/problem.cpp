@@ -11,6 +11,24 @@ bool Problems::fatal() const {
   return std::any_of(list_.begin(), list_.end(), [](const auto& problem) { return problem.channel.empty(); });
 }
 
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, std::string_view ending,
+                                            Problems& problems) {
+  std::vector<std::filesystem::path> files;
+  std::error_code code;
+  std::filesystem::directory_iterator entry(folder, code);
+  for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code)) {
+    const auto name = entry->path().filename().string();
+    if (name.size() > ending.size() && name.ends_with(ending) && name.front() != '.') files.push_back(entry->path());
+  }
+  if (code && code != std::errc::no_such_file_or_directory) {
+    problems.add({.file = folder.string(),
+                  .message = "cannot be read: " + code.message(),
+                  .remedy = "the daemon's user must be able to list it"});
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 std::string render(const Problem& problem) {
   std::string out = problem.file;
   if (problem.mark.line > 0) out += fmt::format(":{}:{}", problem.mark.line, problem.mark.column);

@@ -2,6 +2,8 @@
 #include "config/settings.hpp"
 
 #include <charconv>
+#include <cmath>
+#include <map>
 #include <cstdlib>
 
 #include "base/crypto.hpp"
@@ -38,13 +40,22 @@ class Reader {
         if (const auto [stop, code] = std::from_chars(text.data(), end, number); code != std::errc{} || stop != end) {
           return wrong(rule, node, "is not a number");
         }
+        if (!std::isfinite(number)) return wrong(rule, node, "is not a finite number");
         return number;
       }
       case Type::duration:
-        if (auto parsed = parse_duration(text); !parsed) return wrong(rule, node, ": " + parsed.error().message);
+        if (auto parsed = parse_duration(text); !parsed) {
+          return wrong(rule, node, ": " + parsed.error().message);
+        } else if (!within(rule, parsed->count())) {
+          return wrong(rule, node, "lies outside its bounds");
+        }
         break;
       case Type::size:
-        if (auto parsed = parse_size(text); !parsed) return wrong(rule, node, ": " + parsed.error().message);
+        if (auto parsed = parse_size(text); !parsed) {
+          return wrong(rule, node, ": " + parsed.error().message);
+        } else if (!within(rule, static_cast<std::int64_t>(*parsed))) {
+          return wrong(rule, node, "lies outside its bounds");
+        }
         break;
       case Type::path:
         if (text.empty() || text.front() != '/') return wrong(rule, node, "must be an absolute path");
@@ -58,6 +69,9 @@ class Reader {
   }
 
  private:
+  static bool within(const SettingRule& rule, std::int64_t value) {
+    return (!rule.minimum || value >= *rule.minimum) && (!rule.maximum || value <= *rule.maximum);
+  }
   json::value wrong(const SettingRule& rule, const Node& node, std::string_view what, std::string remedy = {}) {
     document_.report(problems_, node.mark,
                      "setting '" + rule.name + "'" + (what.starts_with(':') ? "" : " ") + std::string(what),
@@ -108,7 +122,7 @@ std::optional<SecretReference> read_secret(const Document& document, const Node&
   const auto* chosen = credential ? credential : file;
   if (node.kind != Node::Kind::mapping || node.members.size() != 1 || !chosen ||
       chosen->kind != Node::Kind::scalar || chosen->scalar.empty()) {
-    document.report_unseen(problems, node.mark,
+    document.report_key(problems, node.mark,
                            "secret '" + reference.setting + "' must not stand here itself",
                            "write {credential: NAME} (systemd) or {file: /path}");
     return std::nullopt;
@@ -128,9 +142,13 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
   Settings settings;
   Mapping in(document, node ? *node : kNone, problems, "plugin '" + manifest.name + "'");
   Reader reader(document, problems);
-  Sha256 origin;
+  std::map<std::string, std::string> identity;  // in the order of names, whatever the manifest's is
   for (const auto& rule : manifest.settings) {
     const auto* given = in.node(rule.name);
+    if (!given && rule.identity && !rule.default_value.empty()) {
+      const Node otherwise{.kind = Node::Kind::scalar, .mark = channel, .scalar = rule.default_value};
+      identity[rule.name] = json::serialize(reader.value(rule, otherwise));
+    }
     if (!given) {
       if (rule.required) {
         document.report(problems, node ? node->mark : channel, "setting '" + rule.name + "' is missing for plugin '" + manifest.name + "'",
@@ -146,10 +164,16 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
     }
     auto value = reader.value(rule, *given);
     if (value.is_null()) continue;
-    if (rule.identity) origin.add_field(rule.name).add_field(json::serialize(value));
+    if (rule.identity) identity[rule.name] = json::serialize(value);
     settings.values[rule.name] = std::move(value);
   }
-  in.finish("setting");
+  std::vector<std::string> secrets;
+  for (const auto& rule : manifest.settings) {
+    if (rule.secret) secrets.push_back(rule.name);
+  }
+  in.finish("setting", secrets);
+  Sha256 origin;
+  for (const auto& [name, value] : identity) origin.add_field(name).add_field(value);
   settings.origin = to_hex(as_text(origin.finish())).substr(0, 32);
   return settings;
 }

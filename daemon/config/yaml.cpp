@@ -145,10 +145,10 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
       return std::nullopt;
     }
   } catch (const Refused& refused) {
-    document.report(problems, refused.mark, refused.message, refused.remedy);
+    document.report_key(problems, refused.mark, refused.message, refused.remedy);
     return std::nullopt;
   } catch (const YAML::Exception& error) {
-    document.report(problems, {error.mark.line + 1, error.mark.column + 1}, "not valid YAML: " + error.msg);
+    document.report_key(problems, {error.mark.line + 1, error.mark.column + 1}, "not valid YAML: " + error.msg);
     return std::nullopt;
   }
   return document;
@@ -172,8 +172,12 @@ void Document::report(Problems& problems, Mark mark, std::string message, std::s
                 mark.line > 0 ? line(mark.line) : std::string(), channel_});
 }
 
-void Document::report_unseen(Problems& problems, Mark mark, std::string message, std::string remedy) const {
-  problems.add({name_, mark, std::move(message), std::move(remedy), {}, channel_});
+void Document::report_key(Problems& problems, Mark mark, std::string message, std::string remedy) const {
+  auto shown = mark.line > 0 ? line(mark.line) : std::string();
+  const auto colon = shown.find(':');
+  shown = colon == shown.npos ? std::string() : shown.substr(0, colon) + ": ...";
+  mark.width = 1;
+  problems.add({name_, mark, std::move(message), std::move(remedy), std::move(shown), channel_});
 }
 
 }  // namespace voxbus::config

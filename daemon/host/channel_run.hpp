@@ -81,6 +81,7 @@ class ChannelRun {
   struct HostSide;
   std::unique_ptr<HostSide> host_side_;
   voxbus_channel* channel_ = nullptr;  // poll lane's thread
+  const voxbus_probe_1* probe_ = nullptr;  // the plugin's capability, when it has it
   Guarded<voxbus_channel*> stoppable_{nullptr};  // the same while stop() may be passed on to it
   int failures_ = 0;  // polls in a row
 };

@@ -136,7 +136,8 @@ Result<std::string> ChannelSocket::read_memory(std::size_t length) {
   memory_files_.erase(memory_files_.begin());
   struct stat status{};
   // Unsealed, it could shrink under our read, or change after our check.
-  if ((::fcntl(file.get(), F_GET_SEALS) & kSeals) != kSeals || ::fstat(file.get(), &status) != 0 ||
+  const int seals = ::fcntl(file.get(), F_GET_SEALS);  // -1 for anything but a memory file
+  if (seals < 0 || (seals & kSeals) != kSeals || ::fstat(file.get(), &status) != 0 ||
       static_cast<std::size_t>(status.st_size) != length) {
     return permanent("the other process passed a memory file that is not sealed");
   }

@@ -27,6 +27,7 @@ class CrashMark {
   CrashMark(CrashMark&& other) noexcept;
   CrashMark& operator=(CrashMark&&) = delete;
 
+  // Remembers the first 1,024 bytes.
   void examining(std::string_view native_id);
   void idle();
 

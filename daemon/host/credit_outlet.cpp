@@ -5,11 +5,13 @@ namespace voxbus::host {
 namespace {
 
 constexpr std::size_t kFullItems = 1024, kFullWeight = 512 << 10;
+constexpr std::size_t kBatchWeight = 128;  // an empty batch is not free either
 
 }  // namespace
 
-void CreditOutlet::flush(Gathered& gathered) {
+void CreditOutlet::flush(Gathered& gathered) noexcept {
   if (gathered.batch.items.empty() && !gathered.batch.cursor) return;
+  gathered.weight += kBatchWeight + (gathered.batch.cursor ? gathered.batch.cursor->size() : 0);
   gathered.under_way.push_back(gathered.weight);
   gathered.under_way_weight += gathered.weight;
   gathered.weight = 0;

@@ -19,9 +19,11 @@ Status check_entry(const voxbus_plugin& entry, const std::string& name) {
     return permanent(name + " speaks plugin ABI " + std::to_string(entry.abi_major) + ", this program " +
                      std::to_string(VOXBUS_ABI_MAJOR) + ": rebuild the plugin with this version's SDK");
   }
-  if (entry.size < sizeof(voxbus_plugin)) {
+  constexpr std::uint32_t kEntry01 = 72;  // what ABI 0.1 had, whatever is appended later
+  static_assert(sizeof(voxbus_plugin) == kEntry01);
+  if (entry.size < kEntry01) {
     return permanent(name + " has an entry of " + std::to_string(entry.size) + " bytes, fewer than the " +
-                     std::to_string(sizeof(voxbus_plugin)) + " of ABI 0.1");
+                     std::to_string(kEntry01) + " of ABI 0.1");
   }
   if (!entry.id || !entry.version || !entry.describe || !entry.create || !entry.destroy || !entry.poll || !entry.stop) {
     return permanent(name + " leaves a required member of its entry empty");

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/post.hpp>
+#include <algorithm>
 #include <cerrno>
 
 #include "base/log.hpp"
@@ -37,8 +38,8 @@ struct ProcessChannel::Run {
   std::optional<Steady::time_point> kill_at;  // after stop was asked
   std::string verdict, remedy;                // why we ended it, or what it said at its end
   bool refused = false, permanent = false;
+  bool stuck_on_record = false;
 
-  Run(Process child, ChannelSocket&& end, CrashMark page, asio::io_context& loop) = delete;
   Run(Process child, FileDescriptor end, CrashMark page, asio::io_context& loop)
       : process(std::move(child)),
         socket(std::move(end), ChannelSocket::End::daemon),
@@ -137,11 +138,7 @@ Status ProcessChannel::take(Run& run, Frame frame) {
     }
     case FrameType::batch: {
       VOXBUS_TRY(batch, decode_batch(frame.payload));
-      for (auto& item : batch.items) {
-        if (auto sound = around_.check(item); !sound) {
-          return permanent("the process sent " + sound.error().message + " (native id '" + item.native_id + "')");
-        }
-      }
+      for (auto& item : batch.items) around_.admit(item);
       switch (around_.journal->submit(channel_.name, run.lease, std::move(batch))) {
         case journal::Submit::taken:
         case journal::Submit::stopping: return {};
@@ -164,9 +161,7 @@ Status ProcessChannel::take(Run& run, Frame frame) {
     }
     case FrameType::log: {
       VOXBUS_TRY(line, decode_log(frame.payload));
-      static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                              spdlog::level::warn, spdlog::level::err};
-      log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
+      note_log(line);
       return {};
     }
     case FrameType::refused: {
@@ -196,6 +191,7 @@ void ProcessChannel::tick(const std::shared_ptr<Run>& run) {
       self->kill(*run, "the process said nothing for " + format_duration(around.silence_limit));
     } else if (const auto examined = run->mark.examined();
                examined && now.time_since_epoch() - examined->since > around.record_limit) {
+      run->stuck_on_record = true;
       self->kill(*run, "the plugin was busy with one record for " + format_duration(around.record_limit));
     }
     self->tick(run);
@@ -211,31 +207,36 @@ void ProcessChannel::kill(Run& run, std::string why, std::string remedy) {
 }
 
 // Which record was it? The second death on the same one makes it poison: the next run quarantines it.
-void ProcessChannel::note_crash(Run& run) {
+void ProcessChannel::note_crash(Run& run, const Process::End& end) {
   amend([](ChannelStatus& status) { ++status.crashes; });
+  // A death that the record did not cause says nothing about it: somebody's kill -9, out of memory
+  // elsewhere, a deadline of another kind.
+  if (!end.by_fault && !run.stuck_on_record) return;
   const auto examined = run.mark.examined();
   if (!examined) return;
   if (crashes_.size() >= kMaxCrashNotes) crashes_.clear();
-  if (++crashes_[examined->native_id] < kCrashesUntilPoison || poison_.size() >= kMaxPoison) return;
+  if (++crashes_[examined->native_id] < kCrashesUntilPoison) return;
+  if (std::find(poison_.begin(), poison_.end(), examined->native_id) != poison_.end()) return;
   log::warn("channel {}: a record ended the plugin's process {} times and goes to quarantine", channel_.name,
             kCrashesUntilPoison);
+  if (poison_.size() >= kMaxPoison) poison_.erase(poison_.begin());  // the oldest is long behind the cursor
   poison_.push_back(examined->native_id);
   reset_backoff();
 }
 
+// The reason for a refusal may still lie in the socket. Batches in it are not taken: one before them
+// may have been refused, and what no cursor covers is fetched again.
+void ProcessChannel::read_refusal(Run& run) {
+  if (!run.socket.receive()) return;
+  for (auto frame = run.socket.next(); frame && *frame; frame = run.socket.next()) {
+    if ((*frame)->type == FrameType::refused) (void)take(run, std::move(**frame));
+  }
+}
+
 void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
   if (run != run_) return;
-  // What it sent before it died is worth as much as anything: it was whole.
-  while (run->socket.receive()) {
-    auto frame = run->socket.next();
-    bool any = false;
-    while (frame && *frame && take(*run, std::move(**frame))) {
-      any = true;
-      frame = run->socket.next();
-    }
-    if (!any) break;
-  }
-  const auto how = run->process.reap();
+  read_refusal(*run);
+  const auto end = run->process.reap();
   const bool healthy = run->ready && Steady::now() - run->started > 60s;
   boost::system::error_code ignored;
   run->readable.cancel(ignored);
@@ -247,11 +248,14 @@ void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
     return;
   }
-  if (healthy) reset_backoff();
-  if (!run->refused) note_crash(*run);
-  auto why = run->verdict.empty() ? "the plugin's process " + how
+  if (healthy) {
+    reset_backoff();
+    crashes_.clear();
+  }
+  if (!run->refused) note_crash(*run, end);
+  auto why = run->verdict.empty() ? "the plugin's process " + end.words
              : run->refused       ? run->verdict
-                                  : run->verdict + ": it " + how;
+                                  : run->verdict + ": it " + end.words;
   auto remedy = run->remedy.empty() && run->permanent ? "mend what it names; it is tried again by itself" : run->remedy;
   run_.reset();
   start_again(std::move(why), std::move(remedy));

@@ -33,7 +33,8 @@ class ProcessChannel final : public Supervised,
   void read(const std::shared_ptr<Run>& run);
   void tick(const std::shared_ptr<Run>& run);
   Status take(Run& run, Frame frame);
-  void note_crash(Run& run);
+  void note_crash(Run& run, const Process::End& end);
+  void read_refusal(Run& run);
   void kill(Run& run, std::string why, std::string remedy = {});
   void ended(const std::shared_ptr<Run>& run);
   void start_again(std::string why, std::string remedy);

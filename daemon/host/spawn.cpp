@@ -96,17 +96,20 @@ void Process::kill() const {
   ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
 }
 
-std::string Process::reap() {
+Process::End Process::reap() {
   siginfo_t how{};
   kill();  // what it started does not outlive it
-  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &how, WEXITED) != 0) return "vanished";
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &how, WEXITED) != 0) return {"vanished", false};
   pid = -1;
   if (how.si_code == CLD_EXITED) {
-    if (how.si_status == 122) return "could not be executed";
-    return "exited with " + std::to_string(how.si_status);
+    if (how.si_status == 122) return {"could not be executed", false};
+    return {"exited with " + std::to_string(how.si_status), true};
   }
-  const char* name = ::sigabbrev_np(how.si_status);
-  return std::string("was killed by SIG") + (name ? name : std::to_string(how.si_status).c_str());
+  const int signal = how.si_status;
+  const char* name = ::sigabbrev_np(signal);
+  const bool by_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGILL ||
+                        signal == SIGFPE || signal == SIGSYS || signal == SIGTRAP;
+  return {std::string("was killed by SIG") + (name ? name : std::to_string(signal).c_str()), by_fault};
 }
 
 }  // namespace voxbus::host

@@ -7,6 +7,11 @@
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
+namespace {
+
+constexpr int kLogLinesPerSecond = 20;
+
+}  // namespace
 
 std::string_view name_of(Level level) {
   switch (level) {
@@ -47,12 +52,29 @@ void Supervised::change(Level level, std::string reason, std::string remedy) {
   if (around_.on_change) around_.on_change(status());
 }
 
+void Supervised::note_log(const LogLine& line) {
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
+  const auto now = std::chrono::steady_clock::now();
+  int dropped = 0;
+  const bool write = log_share_.with([&](LogShare& share) {
+    if (now - share.since >= std::chrono::seconds(1)) {
+      dropped = share.dropped;
+      share = {now, 0, 0};
+    }
+    if (++share.written <= kLogLinesPerSecond) return true;
+    ++share.dropped;
+    return false;
+  });
+  if (dropped > 0) log::warn("channel {}: {} lines of the plugin's were dropped", channel_.name, dropped);
+  if (write) log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
+}
+
 void Supervised::note_poll(const Outcome& outcome) {
   switch (outcome.status) {
     case VOXBUS_OK:
     case VOXBUS_MORE:
     case VOXBUS_STOPPED:
-      reset_backoff();
       change(Level::up);
       break;
     case VOXBUS_PERMANENT:

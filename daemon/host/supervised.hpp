@@ -24,7 +24,7 @@ struct Surroundings {
   boost::asio::io_context* loop = nullptr;
   journal::Journal* journal = nullptr;
   const Clock* clock = nullptr;
-  CheckItem check;
+  Admit admit;
   MakeIntake make_intake;               // for inline channels
   std::filesystem::path host_program;   // voxbus-host
   std::string build;
@@ -58,6 +58,8 @@ class Supervised {
   void change(Level level, std::string reason = {}, std::string remedy = {});
   template <class Action>
   void amend(Action&& action) { status_.with(action); }
+  // A line of the plugin's, as far as its share of the log goes.
+  void note_log(const LogLine& line);
   // The daemon's answer to how a poll ended.
   void note_poll(const Outcome& outcome);
   // How long to wait after one more failure: exponential with jitter.
@@ -74,6 +76,11 @@ class Supervised {
  private:
   Guarded<ChannelStatus> status_;
   int failures_ = 0;
+  struct LogShare {
+    std::chrono::steady_clock::time_point since{};  // of the present second
+    int written = 0, dropped = 0;
+  };
+  Guarded<LogShare> log_share_;
   std::minstd_rand random_{std::random_device{}()};
 };
 

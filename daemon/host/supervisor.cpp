@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "host/fact_writer.hpp"
 #include "host/inline_channel.hpp"
 #include "host/process_channel.hpp"
@@ -18,6 +19,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kFactInterval = 60s;
+constexpr auto kAfterDeadline = 5s;
 
 std::shared_ptr<Supervised> make(const config::Channel& channel, Surroundings& around) {
   if (channel.isolated) return std::make_shared<ProcessChannel>(channel, around);
@@ -85,7 +87,13 @@ void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
     ended.push_back(promise->get_future());
     asio::post(loop_, [channel, promise] { channel->stop([promise] { promise->set_value(); }); });
   }
-  for (auto& one : ended) one.wait();
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    // A process is killed at its deadline; only an inline plugin that ignores stop gets beyond this.
+    const auto limit = channels[i]->channel().stop_within + kAfterDeadline;
+    if (ended[i].wait_for(limit) != std::future_status::ready) {
+      log::error("channel {}: did not end within {}", channels[i]->channel().name, format_duration(limit));
+    }
+  }
 }
 
 std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& channels) {

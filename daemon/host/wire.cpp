@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/text.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::host {
@@ -132,8 +133,8 @@ Result<Ready> decode_ready(std::string_view payload) {
   Ready ready;
   ready.abi_major = in.number<std::uint16_t>();
   ready.abi_minor = in.number<std::uint16_t>();
-  ready.id = in.text(256);
-  ready.version = in.text(256);
+  ready.id = one_line(in.text(256));
+  ready.version = one_line(in.text(256));
   VOXBUS_CHECK(in.finish());
   return ready;
 }
@@ -151,7 +152,7 @@ Result<Outcome> decode_outcome(std::string_view payload) {
   Outcome outcome;
   outcome.status = in.number<std::int32_t>();
   outcome.retry_after_ms = in.number<std::int64_t>();
-  outcome.message = in.text(64 << 10);
+  outcome.message = one_line(in.text(64 << 10));
   VOXBUS_CHECK(in.finish());
   return outcome;
 }
@@ -167,7 +168,7 @@ Result<LogLine> decode_log(std::string_view payload) {
   Decoder in(payload);
   LogLine line;
   line.level = in.number<std::int32_t>();
-  line.message = in.text(64 << 10);
+  line.message = one_line(in.text(64 << 10));
   VOXBUS_CHECK(in.finish());
   return line;
 }

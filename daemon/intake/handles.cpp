@@ -70,9 +70,13 @@ std::optional<std::string> canonical_number(std::string_view number, Place place
   return "tel:" + digits + ";phone-context=" + std::string(place.channel);
 }
 
-}  // namespace
+// A canonical form may be longer than what was given (a prefix, punycode): its own bound.
+std::optional<std::string> bounded(std::optional<std::string> handle) {
+  if (handle && handle->size() > model::kMaxHandle) return std::nullopt;
+  return handle;
+}
 
-std::optional<std::string> canonical_handle(std::string_view text, Place place) {
+std::optional<std::string> canonical(std::string_view text, Place place) {
   const std::string cleaned = clean_text(text, Lines::one);
   const auto whole = trimmed(cleaned);
   if (whole.empty() || whole.size() > model::kMaxHandle) return std::nullopt;
@@ -91,6 +95,12 @@ std::optional<std::string> canonical_handle(std::string_view text, Place place) 
     if (!known) return std::nullopt;
   }
   return scheme + ':' + std::string(value);
+}
+
+}  // namespace
+
+std::optional<std::string> canonical_handle(std::string_view text, Place place) {
+  return bounded(canonical(text, place));
 }
 
 }  // namespace voxbus::intake

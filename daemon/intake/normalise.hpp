@@ -40,8 +40,12 @@ class Normaliser {
   Rules rules_;
 };
 
-// The daemon's own check of an item that came over a socket: shape and bounds again, and the author
-// and conversation read out of the record. The error names what is wrong.
+// Shape and bounds of a normalised item; reads the author and conversation out of its record. The
+// error names what is wrong.
 [[nodiscard]] Status check_item(model::Item& item);
+
+// The daemon's second check, of an item that a host process sent: one that does not pass becomes a
+// quarantined item with what it held as evidence, so that nothing is lost and nobody is stopped.
+void admit(model::Item& item);
 
 }  // namespace voxbus::intake

@@ -5,8 +5,6 @@
 # UNCHECKED leaves out the manifest and the export list: for the broken plugins that tests load.
 # Needs the targets voxbus::sdk and voxbus::describe.
 
-set(VOXBUS_PLUGIN_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/plugin.exports)
-
 function(voxbus_add_plugin)
   cmake_parse_arguments(arg "UNCHECKED" "NAME;OUTPUT" "SOURCES;LINKS" ${ARGN})
   if(NOT arg_NAME OR NOT arg_SOURCES)
@@ -25,8 +23,9 @@ function(voxbus_add_plugin)
   if(arg_UNCHECKED)
     return()
   endif()
-  target_link_options(${target} PRIVATE -Wl,--version-script=${VOXBUS_PLUGIN_EXPORTS})
-  set_target_properties(${target} PROPERTIES LINK_DEPENDS ${VOXBUS_PLUGIN_EXPORTS})
+  set(exports ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.exports)
+  target_link_options(${target} PRIVATE -Wl,--version-script=${exports})
+  set_target_properties(${target} PROPERTIES LINK_DEPENDS ${exports})
   add_custom_command(TARGET ${target} POST_BUILD
     COMMAND voxbus::describe $<TARGET_FILE:${target}> --output ${arg_OUTPUT}/${arg_NAME}.plugin.yaml
     BYPRODUCTS ${arg_OUTPUT}/${arg_NAME}.plugin.yaml

@@ -128,6 +128,47 @@ TEST_F(ConfigurationTest, ASecretNeverStandsInTheFile) {
   EXPECT_THAT(text, testing::Not(HasSubstr("canary-secret")));
 }
 
+TEST_F(ConfigurationTest, AMisspeltOrDoubledSecretIsNotShownEither) {
+  for (const auto* settings : {"  server: x\n  pasword: canary-secret\n", "  server: x\n  zzz: canary-secret\n",
+                               "  server: x\n  password: canary-secret\n  password: canary-secret\n",
+                               "  server: x\n  password: {canary-secret: [\n"}) {
+    channel(settings);
+    const auto text = report();
+    EXPECT_NE(text, "");
+    EXPECT_THAT(text, testing::Not(HasSubstr("canary-secret"))) << settings;
+  }
+}
+
+TEST_F(ConfigurationTest, DurationsAndSizesHaveBounds) {
+  channel("  server: x\n", "poll_every: 99999d\nstop_within: 1ms\nmemory: 1B\n");
+  const auto text = report();
+  for (const auto* key : {"'poll_every' must lie between", "'stop_within' must lie between", "'memory' must lie between"}) {
+    EXPECT_THAT(text, HasSubstr(key));
+  }
+}
+
+TEST_F(ConfigurationTest, AFolderThatCannotBeReadIsNotTakenForAnEmptyOne) {
+  write("channels.d", "a file where a folder belongs");
+  loaded();
+  EXPECT_TRUE(problems.fatal());
+}
+
+TEST_F(ConfigurationTest, TheOriginDoesNotDependOnTheManifestsOrderOrOnSpeltOutDefaults) {
+  const auto manifest = [&](const std::string& settings) {
+    write("plugins/email.plugin.yaml", "id: a.b\nname: email\nabi: {major: 0, minor: 1}\nsettings:\n" + settings);
+  };
+  const std::string server = "  - {name: server, identity: true}\n", user = "  - {name: user, identity: true, default: me}\n";
+  const auto origin = [&](const std::string& settings) {
+    channel(settings);
+    return loaded().channels.at(0).settings.origin;
+  };
+  manifest(server + user);
+  const auto first = origin("  server: a\n");
+  EXPECT_EQ(origin("  server: a\n  user: me\n"), first);
+  manifest(user + server);
+  EXPECT_EQ(origin("  server: a\n"), first);
+}
+
 TEST_F(ConfigurationTest, SecretsComeFromCredentialsAndFiles) {
   write("secret", "s3cret\n");
   EXPECT_EQ(*resolve({"password", SecretReference::From::file, (folder / "secret").string()}), "s3cret");

@@ -75,7 +75,9 @@ TEST(Wire, RandomBytesAreNeverTrusted) {
   for (int round = 0; round < 20'000; ++round) {
     auto bent = bytes;
     bent[random() % bent.size()] = static_cast<char>(random());
-    if (const auto decoded = decode_batch(bent)) EXPECT_LE(decoded->items.size(), model::kMaxBatchItems);
+    if (const auto decoded = decode_batch(bent)) {
+      EXPECT_LE(decoded->items.size(), model::kMaxBatchItems);
+    }
   }
 }
 

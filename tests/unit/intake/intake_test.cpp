@@ -171,6 +171,50 @@ TEST_F(NormaliserTest, AttachmentsAreNamedByTheirHash) {
   EXPECT_TRUE(check_item(item));
 }
 
+// Whatever a plugin gives, what we make of it passes the daemon's check: else one odd message would
+// stop its channel.
+TEST_F(NormaliserTest, NeverMakesWhatTheSecondCheckRefuses) {
+  const std::string longest(509, 'a');
+  std::string deep = "1";
+  for (int i = 0; i < 14; ++i) deep = "{\"d\":" + deep + "}";
+  for (const auto& record : {R"({"kind":"mail","author":{"handle":")" + longest.substr(0, 500) + R"(@b.example"}})",
+                             R"({"kind":"mail","quoted":[{"text":"x","native_id":")" + std::string(3000, 'q') + "\"}]}",
+                             std::string(R"({"kind":"call","call":{"disposition":"NO ANSWER"}})"),
+                             std::string(R"({"kind":"call","call":[]})"), R"({"kind":"mail","surprise":)" + deep + "}",
+                             std::string(R"({"kind":"mail","native":{"n":1e400}})")}) {
+    normalised(record);
+    EXPECT_TRUE(check_item(item)) << record.substr(0, 60) << ": " << item.record.substr(0, 200);
+  }
+  for (const auto microseconds_ : {INT64_MAX, INT64_MIN, INT64_MAX / 2}) {
+    Offer offer;
+    offer.native_id = "id";
+    offer.record = R"({"kind":"mail"})";
+    offer.occurred = TimePoint(microseconds(microseconds_));
+    item = normaliser.normalise(offer);
+    EXPECT_TRUE(item.quarantined);
+    EXPECT_TRUE(check_item(item));
+  }
+}
+
+TEST(SecondCheck, TurnsWhatItRefusesIntoQuarantineWithTheEvidence) {
+  model::Item item;
+  item.native_id = std::string(5000, 'x');
+  item.record = "{\"kind\":\"mail\",\n}";
+  admit(item);
+  EXPECT_TRUE(item.quarantined);
+  EXPECT_EQ(item.raw, "{\"kind\":\"mail\",\n}");
+  EXPECT_TRUE(check_item(item));
+}
+
+TEST_F(NormaliserTest, LinksMeetWhatTheyLinkTo) {
+  Offer offer;
+  offer.native_id = "id with\ttab";
+  offer.record = R"({"kind":"mail"})";
+  const auto target = normaliser.normalise(offer);
+  const auto record = normalised(R"({"kind":"mail","in_reply_to":"id with\ttab"})");
+  EXPECT_EQ(*json::text_at(record, "in_reply_to"), target.native_id);
+}
+
 TEST(SecondCheck, DoesNotTrustTheHost) {
   const auto check = [](std::string record, std::string id = "id") {
     model::Item item;
@@ -184,6 +228,7 @@ TEST(SecondCheck, DoesNotTrustTheHost) {
   EXPECT_FALSE(check(good, std::string(2000, 'x')));
   EXPECT_FALSE(check(good, "\xFF"));
   EXPECT_FALSE(check("[]"));
+  EXPECT_FALSE(check("{\"kind\":\"mail\",\"direction\":\"inbound\",\"audience\":\"private\",\n\"native\":{}}"));
   EXPECT_FALSE(check(" " + good));  // the sequencer writes before the first brace
   EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","revision":1})"));
   EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","channel":"other"})"));

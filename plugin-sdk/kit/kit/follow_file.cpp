@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/follow_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <tuple>
+
+namespace voxbus::kit {
+namespace {
+
+constexpr std::size_t kChunk = 256 * 1024;   // read at once
+constexpr std::size_t kBusyAfter = 8 << 20;  // bytes without a line, after which stop is looked for
+constexpr std::size_t kPrefix = 1024;        // first bytes that make the fingerprint
+constexpr std::size_t kMostSiblings = 10'000;
+constexpr std::string_view kCursorVersion = "f1";
+
+// FNV-1a: tells files apart, keeps nobody out.
+std::uint64_t hash_of(std::string_view bytes) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
+  return hash;
+}
+
+std::string read_prefix(int fd, std::size_t size) {
+  std::string bytes(size, '\0');
+  const ssize_t count = ::pread(fd, bytes.data(), size, 0);
+  bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return bytes;
+}
+
+std::string reason(int error) { return std::strerror(error); }
+
+// The number that a rotated name carries: the longest run of digits, cut to what fits.
+std::uint64_t number_in(const std::string& name) {
+  std::uint64_t best = 0;
+  std::size_t best_length = 0;
+  for (std::size_t at = 0; at < name.size();) {
+    std::size_t end = at;
+    while (end < name.size() && name[end] >= '0' && name[end] <= '9') ++end;
+    if (end - at > best_length) {
+      best_length = end - at;
+      std::from_chars(name.data() + at, name.data() + std::min(end, at + 18), best);
+    }
+    at = std::max(end, at + 1);
+  }
+  return best;
+}
+
+// Whether the first name was rotated away earlier: FILE.2 before FILE.1, but 20260101 before
+// 20260102.
+bool older_by_name(const std::string& a, const std::string& b) {
+  const std::uint64_t first = number_in(a);
+  const std::uint64_t second = number_in(b);
+  if (first < 10'000 && second < 10'000) return first > second;
+  return first < second;
+}
+
+}  // namespace
+
+FollowFile::FollowFile(std::filesystem::path file, FollowOptions options)
+    : file_{std::move(file)}, options_{options} {}
+
+FollowFile::~FollowFile() { close(); }
+
+std::optional<FollowFile::Look> FollowFile::look_at(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  return Look{{info.st_dev, info.st_ino},
+              static_cast<std::uint64_t>(info.st_size),
+              info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+std::vector<FollowFile::Sibling> FollowFile::rotated() const {
+  std::vector<Sibling> found;
+  const std::string name = file_.filename().string();
+  const std::string stem = file_.stem().string();
+  const std::string extension = file_.extension().string();
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry{file_.parent_path(), error}, end;
+       !error && entry != end && found.size() < kMostSiblings; entry.increment(error)) {
+    const std::string other = entry->path().filename().string();
+    const auto follows = [&](const std::string& base) {
+      return other.size() > base.size() + 1 && other.starts_with(base) &&
+             (other[base.size()] == '.' || other[base.size()] == '-');
+    };
+    if (other == name || !(follows(name) || (follows(stem) && other.ends_with(extension))))
+      continue;
+    const std::string suffix = other.substr(stem.size());
+    const bool packed = other.ends_with(".gz") || other.ends_with(".xz") ||
+                        other.ends_with(".bz2") || other.ends_with(".zst");
+    if (packed || (suffix.find_first_of("0123456789") == suffix.npos && suffix != ".old")) continue;
+    if (const auto look = look_at(entry->path())) found.push_back({entry->path(), *look});
+  }
+  std::sort(found.begin(), found.end(), [](const Sibling& a, const Sibling& b) {
+    if (a.look.written != b.look.written) return a.look.written < b.look.written;
+    return older_by_name(a.path.filename().string(), b.path.filename().string());
+  });
+  return found;
+}
+
+std::string FollowFile::cursor() const {
+  if (fd_ < 0) return {};
+  const Place now = place();
+  std::string out{kCursorVersion};
+  for (const std::uint64_t number :
+       {now.identity.device, now.identity.inode, now.offset,
+        static_cast<std::uint64_t>(now.written), static_cast<std::uint64_t>(now.prefix_size),
+        now.prefix_hash}) {
+    out += ' ' + std::to_string(number);
+  }
+  return out;
+}
+
+FollowFile::Place FollowFile::place() const {
+  return {identity_, offset_, written_, prefix_.size(), hash_of(prefix_)};
+}
+
+std::optional<FollowFile::Place> FollowFile::parse(std::string_view cursor) {
+  if (!cursor.starts_with(kCursorVersion)) return std::nullopt;
+  cursor.remove_prefix(kCursorVersion.size());
+  std::array<std::uint64_t, 6> numbers{};
+  for (std::uint64_t& number : numbers) {
+    if (!cursor.starts_with(' ')) return std::nullopt;
+    cursor.remove_prefix(1);
+    const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), number);
+    if (error != std::errc{}) return std::nullopt;
+    cursor.remove_prefix(static_cast<std::size_t>(end - cursor.data()));
+  }
+  if (!cursor.empty() || numbers[4] > kPrefix) return std::nullopt;
+  return Place{{numbers[0], numbers[1]},
+               numbers[2],
+               static_cast<std::int64_t>(numbers[3]),
+               static_cast<std::size_t>(numbers[4]),
+               numbers[5]};
+}
+
+bool FollowFile::matches(const std::filesystem::path& path, const Place& place) {
+  const auto look = look_at(path);
+  if (!look || look->size < place.offset) return false;
+  if (place.prefix_size == 0) return true;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return false;
+  const std::string prefix = read_prefix(fd, place.prefix_size);
+  ::close(fd);
+  return prefix.size() == place.prefix_size && hash_of(prefix) == place.prefix_hash;
+}
+
+Result<void> FollowFile::resume(std::string_view cursor) {
+  close();
+  if (cursor.empty()) return {};
+  const auto place = parse(cursor);
+  if (!place) return Error::permanent("the cursor was not made by this channel");
+  const auto found = open_matching(*place);
+  if (!found) return found.error();
+  if (*found) return {};
+  notices_.push_back("the place in " + file_.string() +
+                     " is not found again: reading starts with what was written since");
+  const auto opened = open_first_since(place->written, place->identity);
+  if (!opened) return opened.error();
+  return {};
+}
+
+// Opens the file in which a place lies: the same one by its identity, else a copy by its content.
+Result<bool> FollowFile::open_matching(const Place& place) {
+  std::vector<std::filesystem::path> paths{file_};
+  for (const Sibling& sibling : rotated()) paths.push_back(sibling.path);
+  for (const bool by_identity : {true, false}) {
+    if (!by_identity && place.prefix_size == 0) break;
+    for (const auto& path : paths) {
+      const auto look = look_at(path);
+      if (!look || (by_identity && look->identity != place.identity)) continue;
+      if (matches(path, place)) return open(path, place.offset);
+    }
+  }
+  return false;
+}
+
+// Opens the oldest file that was written at or after a moment, other than that one.
+Result<bool> FollowFile::open_first_since(std::int64_t written, const Identity& except) {
+  const std::vector<Sibling> siblings = rotated();
+  const auto self = std::find_if(siblings.begin(), siblings.end(), [&](const Sibling& sibling) {
+    return sibling.look.identity == except;
+  });
+  auto next = self != siblings.end() ? std::next(self) : siblings.begin();
+  for (; next != siblings.end(); ++next) {
+    if (next->look.written < written || next->look.identity == except) continue;
+    const auto opened = open(next->path, 0);
+    if (!opened || *opened) return opened;
+  }
+  return open(file_, 0);
+}
+
+Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t offset) {
+  close();
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    const int error = errno;
+    if (error == ENOENT) return false;
+    return Error::retry("cannot open " + path.string() + ": " + reason(error) +
+                        (error == EACCES ? ": let the service's user read it" : ""));
+  }
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return Error::permanent(path.string() + " is not a regular file");
+  }
+  fd_ = fd;
+  identity_ = {info.st_dev, info.st_ino};
+  written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  offset_ = offset;
+  prefix_ = read_prefix(fd_, static_cast<std::size_t>(std::min<std::uint64_t>(offset, kPrefix)));
+  return true;
+}
+
+void FollowFile::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+  prefix_.clear();
+  buffer_.clear();
+  used_ = searched_ = 0;
+  passed_ = 0;
+  first_bytes_.clear();
+  quiet_since_.reset();
+}
+
+// Whether the open file still begins with what was read from it, and is as long.
+Result<bool> FollowFile::verify() {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) {
+    return Error::retry("cannot look at " + file_.string() + ": " + reason(errno));
+  }
+  const std::uint64_t read_to = offset_ + passed_ + (buffer_.size() - used_);
+  if (static_cast<std::uint64_t>(info.st_size) < read_to) return false;
+  if (read_prefix(fd_, prefix_.size()) != prefix_) return false;
+  written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  return true;
+}
+
+// Reads on; false at the end of the file.
+Result<bool> FollowFile::refill() {
+  const auto same = verify();
+  if (!same) return same.error();
+  if (!*same) {
+    // Cut or overwritten in place. What was not read yet may stand in a copy.
+    const Place before = place();
+    const auto found = open_matching(before);
+    if (!found || *found) return found;
+    notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
+    const auto opened = open_first_since(before.written, before.identity);
+    if (!opened || *opened) return opened;
+    return false;
+  }
+  buffer_.erase(0, used_);
+  used_ = 0;
+  const std::size_t before = buffer_.size();
+  if (passed_ > 0 && before == 0) pass_over_hole();
+  buffer_.resize(before + kChunk);
+  const auto from = static_cast<off_t>(offset_ + passed_ + before);
+  const ssize_t count = ::pread(fd_, buffer_.data() + before, kChunk, from);
+  buffer_.resize(before + (count > 0 ? static_cast<std::size_t>(count) : 0));
+  if (count < 0 && errno != EINTR && errno != EAGAIN) {
+    return Error::retry("cannot read " + file_.string() + ": " + reason(errno));
+  }
+  return count > 0;
+}
+
+// Within a line that is passed over anyway: a hole in the file holds no line break.
+void FollowFile::pass_over_hole() {
+  const auto from = static_cast<off_t>(offset_ + passed_);
+  const off_t data = ::lseek(fd_, from, SEEK_DATA);
+  const off_t to = data < 0 && errno == ENXIO ? ::lseek(fd_, 0, SEEK_END) : data;
+  if (to > from) passed_ += static_cast<std::uint64_t>(to - from);
+}
+
+Result<FollowFile::Step> FollowFile::next() {
+  const std::filesystem::path folder = file_.parent_path();
+  if (!watch_.has(folder)) {
+    if (std::filesystem::is_symlink(file_)) file_ = std::filesystem::canonical(file_);
+    if (!std::filesystem::is_directory(file_.parent_path())) {
+      return Error::retry("there is no folder " + file_.parent_path().string());
+    }
+    (void)watch_.add(file_.parent_path(), Watch::What::kEntriesAndContent);
+  }
+  line_ = {};
+  for (std::size_t scanned = 0;;) {
+    if (fd_ < 0) {
+      const auto opened = open(file_, 0);
+      if (!opened) return opened.error();
+      if (!*opened) return Step::kIdle;
+    }
+    const std::string_view unread = std::string_view{buffer_}.substr(used_);
+    if (const std::size_t end = unread.find('\n', searched_); end != unread.npos) {
+      deliver(end, true);
+      return Step::kLine;
+    }
+    searched_ = unread.size();
+    if (passed_ > 0 || unread.size() > options_.max_line) {
+      if (passed_ == 0) first_bytes_ = unread.substr(0, options_.first_bytes);
+      passed_ += unread.size();
+      buffer_.clear();
+      used_ = searched_ = 0;
+    }
+    if (scanned > kBusyAfter) return Step::kBusy;
+    const std::uint64_t had = buffer_.size() - used_;
+    const auto more = refill();
+    if (!more) return more.error();
+    if (*more) {
+      scanned += buffer_.size() - std::min<std::uint64_t>(had, buffer_.size());
+      quiet_since_.reset();
+      continue;
+    }
+    const auto step = at_end();
+    if (!step || *step != Step::kBusy) return step;
+  }
+}
+
+// Everything that the open file holds was read. kBusy: another file was opened, go on there.
+Result<FollowFile::Step> FollowFile::at_end() {
+  const auto present = look_at(file_);
+  if (!present || fd_ < 0 || present->identity == identity_) return Step::kIdle;
+  const std::uint64_t read_to = offset_ + passed_ + (buffer_.size() - used_);
+  const auto now = std::chrono::steady_clock::now();
+  if (!quiet_since_ || quiet_size_ != read_to) {
+    quiet_since_ = now;
+    quiet_size_ = read_to;
+  }
+  const auto written = std::chrono::system_clock::time_point{
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds{written_})};
+  const bool long_quiet = std::chrono::system_clock::now() - written >= options_.settle;
+  if (!long_quiet && now - *quiet_since_ < options_.settle) return Step::kIdle;
+  if (read_to > offset_) {
+    deliver(buffer_.size() - used_, false);
+    return Step::kLine;
+  }
+  const auto opened = open_first_since(written_, identity_);
+  if (!opened) return opened.error();
+  return *opened ? Step::kBusy : Step::kIdle;
+}
+
+void FollowFile::deliver(std::size_t length, bool has_break) {
+  line_.size = passed_ + length;
+  line_.unfinished = !has_break;
+  line_.oversized = line_.size > options_.max_line;
+  const std::string_view unread = std::string_view{buffer_}.substr(used_, length);
+  if (line_.oversized) {
+    if (passed_ == 0) first_bytes_ = unread.substr(0, options_.first_bytes);
+    line_.text = first_bytes_;
+  } else {
+    line_.text = unread;
+  }
+  consume(length + (has_break ? 1 : 0));
+}
+
+void FollowFile::consume(std::size_t count) {
+  offset_ += passed_ + count;
+  passed_ = 0;
+  used_ += count;
+  searched_ = 0;
+  if (prefix_.size() < kPrefix) {
+    prefix_ = read_prefix(fd_, static_cast<std::size_t>(std::min<std::uint64_t>(offset_, kPrefix)));
+  }
+}
+
+Wake FollowFile::wait(Context& context) {
+  using Clock = std::chrono::steady_clock;
+  auto end = Clock::now() + options_.look_again;
+  if (quiet_since_) end = std::min(end, *quiet_since_ + options_.settle);
+  const std::string stem = file_.stem().string();
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    const Wake wake = watch_.wait(context, std::max(left, std::chrono::milliseconds{0}));
+    if (wake != Wake::kReadable) return wake;
+    bool lost = false;
+    const auto events = watch_.take(lost);
+    if (lost || std::any_of(events.begin(), events.end(), [&](const Watch::Event& event) {
+          return event.name.starts_with(stem);
+        })) {
+      return Wake::kReadable;
+    }
+  }
+}
+
+std::vector<std::string> FollowFile::notices() { return std::exchange(notices_, {}); }
+
+}  // namespace voxbus::kit

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail_bytes.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace voxbus::kit {
+namespace {
+
+constexpr std::string_view kFrom = "From ";
+// The longest dropped name with its colon; a longer beginning is none of them.
+constexpr std::size_t kLongestName = std::string_view{"content-length:"}.size();
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+std::string lowered(std::string_view text) {
+  std::string out{text};
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
+}
+
+bool is_dropped(std::string_view name_with_colon) {
+  static constexpr std::array<std::string_view, 5> kNames{
+      "status:", "x-status:", "x-keywords:", "x-uid:", "content-length:"};
+  const std::string name = lowered(name_with_colon);
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         name.starts_with("x-imap");
+}
+
+// "Name:" or "Name :" with nothing but printable characters before it.
+bool looks_like_header(std::string_view line) {
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == ':') return i > 0;
+    if (line[i] <= ' ' || line[i] > '~') return false;
+  }
+  return false;
+}
+
+bool names_content_type(std::string_view line) {
+  constexpr std::string_view kName = "content-type";
+  if (line.size() <= kName.size() || lowered(line.substr(0, kName.size())) != kName) return false;
+  const std::size_t next = line.find_first_not_of(" \t", kName.size());
+  return next != line.npos && line[next] == ':';
+}
+
+}  // namespace
+
+void MailDigest::update(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    std::string_view piece = bytes.substr(0, end);
+    if (!piece.empty()) {
+      if (held_return_) content("\r");
+      held_return_ = piece.back() == '\r';
+      if (held_return_) piece.remove_suffix(1);
+      content(piece);
+    }
+    if (end == bytes.npos) return;
+    end_line();
+    bytes.remove_prefix(end + 1);
+  }
+}
+
+void MailDigest::content(std::string_view piece) {
+  if (piece.empty()) return;
+  if (!has_content_ && header_ && (piece.front() == ' ' || piece.front() == '\t')) {
+    line_ = dropping_header_ ? Line::kDropped : Line::kKept;
+  }
+  has_content_ = true;
+  while (line_ == Line::kUndecided && !piece.empty()) {
+    if (!header_ && begin_.empty() && piece.front() == '>') {
+      ++arrows_;
+    } else {
+      begin_ += piece.front();
+      header_ ? decide_header(false) : decide_body(false);
+    }
+    piece.remove_prefix(1);
+  }
+  if (line_ == Line::kKept) digest_.update(piece);
+}
+
+void MailDigest::decide_header(bool at_end) {
+  const bool envelope = first_line_ && std::string_view{begin_}.starts_with(kFrom);
+  const bool complete = begin_.back() == ':' || begin_.size() > kLongestName;
+  if (!envelope && !complete && !at_end && lowered(begin_) != "x-imap") return;
+  line_ = envelope || is_dropped(begin_) ? Line::kDropped : Line::kKept;
+  dropping_header_ = line_ == Line::kDropped;
+  if (line_ == Line::kKept) digest_.update(begin_);
+  begin_.clear();
+}
+
+void MailDigest::decide_body(bool at_end) {
+  const bool is_from = begin_ == kFrom;
+  if (!is_from && !at_end && kFrom.starts_with(begin_)) return;
+  line_ = Line::kKept;
+  if (!is_from) digest_.update(std::string(arrows_, '>'));
+  digest_.update(begin_);
+  begin_.clear();
+}
+
+void MailDigest::end_line() {
+  held_return_ = false;
+  if (line_ == Line::kUndecided && has_content_) {
+    if (!header_) {
+      decide_body(true);
+    } else {
+      decide_header(true);
+    }
+  }
+  if (line_ != Line::kDropped) digest_.update("\r\n");
+  if (!has_content_) header_ = false;
+  first_line_ = false;
+  has_content_ = false;
+  line_ = Line::kUndecided;
+  arrows_ = 0;
+}
+
+std::string MailDigest::hex() {
+  if (held_return_ || has_content_) end_line();
+  return digest_.hex();
+}
+
+std::string mail_id(std::string_view mail) {
+  MailDigest digest;
+  digest.update(mail);
+  return digest.hex();
+}
+
+std::string without_store_marks(std::string_view mail) {
+  std::string out;
+  out.reserve(mail.size());
+  bool dropping = false;
+  for (std::size_t at = 0; at < mail.size();) {
+    const std::size_t end = std::min(mail.find('\n', at), mail.size() - 1) + 1;
+    const std::string_view line = mail.substr(at, end - at);
+    if (line == "\n" || line == "\r\n") return out.append(mail.substr(at));
+    if (line.front() != ' ' && line.front() != '\t') {
+      const std::string_view name = line.substr(0, line.find(':') + 1);
+      dropping = (at == 0 && line.starts_with(kFrom)) ||
+                 (name.size() <= 64 && !name.empty() && is_dropped(name));
+    }
+    if (!dropping) out.append(line);
+    at = end;
+  }
+  return out;
+}
+
+std::string_view mail_header(std::string_view mail) {
+  for (std::size_t at = 0; at < mail.size();) {
+    const std::size_t end = mail.find('\n', at);
+    if (end == mail.npos) return mail;
+    if (end == at || (end == at + 1 && mail[at] == '\r')) return mail.substr(0, end + 1);
+    at = end + 1;
+  }
+  return mail;
+}
+
+std::string beyond_limits(std::string_view mail, const MailLimits& limits) {
+  std::size_t headers = 0;
+  std::size_t header_bytes = 0;
+  std::size_t parts = 0;
+  std::uint64_t dashes = 0;
+  bool in_header = true;
+  for (std::size_t at = 0; at < mail.size();) {
+    const std::size_t end = std::min(mail.find('\n', at), mail.size());
+    const std::string_view line = mail.substr(at, end - at);
+    at = end + 1;
+    if (names_content_type(line) && ++parts > limits.parts) {
+      return "more than " + std::to_string(limits.parts) + " parts";
+    }
+    const bool dashed = line.starts_with("--");
+    dashes += dashed ? 1 : 0;
+    if (dashed) {
+      in_header = true;
+      header_bytes = 0;
+    } else if (in_header && (line.starts_with(' ') || line.starts_with('\t'))) {
+      header_bytes += line.size();
+    } else if (in_header && looks_like_header(line)) {
+      if (++headers > limits.headers) {
+        return "more than " + std::to_string(limits.headers) + " headers";
+      }
+      header_bytes = line.size();
+    } else if (line.empty() || line == "\r" || headers > 0) {
+      in_header = false;
+      header_bytes = 0;
+    }
+    if (in_header && header_bytes > limits.header_bytes) {
+      return "a header longer than " + std::to_string(limits.header_bytes / 1024) + " KiB";
+    }
+  }
+  if (in_header && headers == 0 && mail.size() > limits.header_bytes) return "no header";
+  if (parts * dashes > limits.boundary_work) return "too many parts and boundaries";
+  return {};
+}
+
+}  // namespace voxbus::kit

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/watch.hpp"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+namespace voxbus::kit {
+
+Watch::Watch(std::chrono::milliseconds fallback)
+    : fd_{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)}, fallback_{fallback} {}
+
+Watch::~Watch() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool Watch::add(const std::filesystem::path& folder, What what) {
+  if (fd_ < 0) return false;
+  std::uint32_t mask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
+                       IN_MOVE_SELF | IN_ONLYDIR;
+  if (what == What::kEntriesAndContent) mask |= IN_MODIFY | IN_CLOSE_WRITE;
+  const int watch = ::inotify_add_watch(fd_, folder.c_str(), mask);
+  if (watch < 0) {
+    incomplete_ = incomplete_ || (errno != ENOENT && errno != ENOTDIR);
+    return false;
+  }
+  folders_[folder] = watch;
+  by_watch_[watch] = folder;
+  return true;
+}
+
+void Watch::remove(const std::filesystem::path& folder) {
+  const auto found = folders_.find(folder);
+  if (found == folders_.end()) return;
+  ::inotify_rm_watch(fd_, found->second);
+  by_watch_.erase(found->second);
+  folders_.erase(found);
+}
+
+Wake Watch::wait(Context& context, std::chrono::milliseconds at_most) {
+  return context.wait_readable(fd_, complete() ? at_most : std::min(at_most, fallback_));
+}
+
+std::vector<Watch::Event> Watch::take(bool& lost) {
+  std::vector<Event> events;
+  lost = !complete();
+  if (fd_ < 0) return events;
+  alignas(inotify_event) std::array<char, 64 * 1024> buffer;
+  // Bounded: a folder that changes faster than this reads is looked at as a whole.
+  for (int round = 0; round < 64; ++round) {
+    const ssize_t count = ::read(fd_, buffer.data(), buffer.size());
+    if (count <= 0) return events;
+    for (ssize_t at = 0; at < count;) {
+      inotify_event event;
+      std::memcpy(&event, buffer.data() + at, sizeof event);
+      const char* name = buffer.data() + at + sizeof event;
+      at += static_cast<ssize_t>(sizeof event + event.len);
+      if (event.mask & IN_Q_OVERFLOW) lost = true;
+      const auto folder = by_watch_.find(event.wd);
+      if (folder == by_watch_.end()) continue;
+      if (event.mask & IN_IGNORED) {  // the folder is gone; it can be added again
+        folders_.erase(folder->second);
+        by_watch_.erase(folder);
+        lost = true;
+        continue;
+      }
+      events.push_back({folder->second, event.len ? std::string{name} : std::string{},
+                        (event.mask & (IN_CREATE | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE)) != 0,
+                        (event.mask & IN_ISDIR) != 0});
+    }
+  }
+  lost = true;
+  return events;
+}
+
+}  // namespace voxbus::kit

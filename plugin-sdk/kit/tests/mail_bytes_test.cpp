@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail_bytes.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace {
+
+using ::testing::HasSubstr;
+using voxbus::kit::beyond_limits;
+using voxbus::kit::mail_header;
+using voxbus::kit::mail_id;
+using voxbus::kit::MailDigest;
+using voxbus::kit::sha256_hex;
+
+TEST(MailId, IsTheDigestOfTheBytesWithCrlf) {
+  EXPECT_EQ(mail_id("Subject: x\n\nbody\n"), sha256_hex("Subject: x\r\n\r\nbody\r\n"));
+  EXPECT_EQ(mail_id("Subject: x\r\n\r\nbody\r\n"), sha256_hex("Subject: x\r\n\r\nbody\r\n"));
+  EXPECT_EQ(mail_id("a: b\n\nlone\rreturn"), sha256_hex("a: b\r\n\r\nlone\rreturn\r\n"));
+}
+
+TEST(MailId, LeavesOutWhatMailboxesAddAndChange) {
+  const std::string plain = "A: 1\nX-Other: 2\n\nHi\nFrom here on\n";
+  for (const char* stored : {
+           "From nora@example.org Mon Jan  5 10:00:00 2026\nA: 1\nX-Other: 2\n\nHi\n>From here "
+           "on\n",
+           "A: 1\nStatus: RO\nX-Status: A\nX-Other: 2\n\nHi\n>>From here on\n",
+           "A: 1\nX-KEYWORDS: a\n b\n\tc\nX-Other: 2\nX-UID: 7\n\nHi\nFrom here on\n",
+           "X-IMAPbase: 1 2\nX-IMAP: 3\nA: 1\nContent-Length: 99\nX-Other: 2\n\nHi\nFrom here on\n",
+       }) {
+    EXPECT_EQ(mail_id(stored), mail_id(plain)) << stored;
+  }
+}
+
+TEST(MailId, KeepsWhatOnlyLooksLikeIt) {
+  const std::string plain = "A: 1\n\nStatus: RO\n";
+  EXPECT_NE(mail_id("A: 1\n\n"), mail_id(plain));
+  EXPECT_NE(mail_id("A: 1\nStatus-Code: 2\n\nx\n"), mail_id("A: 1\n\nx\n"));
+  EXPECT_NE(mail_id("A: 1\n\n>Fromage\n"), mail_id("A: 1\n\nFromage\n"));
+  EXPECT_NE(mail_id("A: 1\n\n> x\n"), mail_id("A: 1\n\nx\n"));
+}
+
+TEST(MailId, IsTheSameInPiecesOfAnySize) {
+  const std::string mail =
+      "From x\r\nA: 1\r\nStatus: R\n O\r\nX-IMAPbase: 1\r\nB:\r\n c\r\n\r\n>>>From "
+      "y\r\n>Fro\r\r\n>\r\nx\r";
+  for (std::size_t size = 1; size < mail.size(); ++size) {
+    MailDigest digest;
+    for (std::size_t at = 0; at < mail.size(); at += size) digest.update(mail.substr(at, size));
+    EXPECT_EQ(digest.hex(), mail_id(mail)) << size;
+  }
+}
+
+TEST(MailMarks, AreTakenOutAndNothingElse) {
+  EXPECT_EQ(voxbus::kit::without_store_marks(
+                "From x\nA: 1\r\nSTATUS: R\n O\nX-IMAPbase: 1\nB: 2\n 3\n\nStatus: in the body\n"),
+            "A: 1\r\nB: 2\n 3\n\nStatus: in the body\n");
+  EXPECT_EQ(voxbus::kit::without_store_marks("no colon\nA: 1"), "no colon\nA: 1");
+  EXPECT_EQ(voxbus::kit::without_store_marks(""), "");
+}
+
+TEST(MailHeader, EndsWithTheFirstEmptyLine) {
+  EXPECT_EQ(mail_header("A: 1\r\n\r\nbody"), "A: 1\r\n\r\n");
+  EXPECT_EQ(mail_header("A: 1"), "A: 1");
+}
+
+TEST(MailLimits, RefuseWhatIsBuiltToExhaustAParser) {
+  std::string headers;
+  for (int i = 0; i < 500'000; ++i) headers += "X: y\n";
+  EXPECT_THAT(beyond_limits(headers), HasSubstr("more than 5000 headers"));
+  std::string parts = "Content-Type: multipart/mixed; boundary=b\n\n";
+  for (int i = 0; i < 100'000; ++i) parts += "--b\ncontent-TYPE : multipart/mixed; boundary=b\n\n";
+  EXPECT_THAT(beyond_limits(parts), HasSubstr("more than 1000 parts"));
+  std::string references = "References:";
+  for (int i = 0; i < 1'000'000; ++i) references += "\n <a@b>";
+  EXPECT_THAT(beyond_limits(references), HasSubstr("a header longer than 256 KiB"));
+  EXPECT_THAT(beyond_limits("X: " + std::string(300'000, 'x')), HasSubstr("longer than 256 KiB"));
+  std::string boundaries;
+  for (int i = 0; i < 900; ++i) boundaries += "Content-Type: multipart/mixed; boundary=b\n\n--b\n";
+  for (int i = 0; i < 300'000; ++i) boundaries += "--c\n";
+  EXPECT_THAT(beyond_limits(boundaries), HasSubstr("too many parts and boundaries"));
+}
+
+TEST(MailLimits, AllowOrdinaryLargeMails) {
+  std::string mail = "Subject: patch\nContent-Type: text/plain\n\n";
+  for (int i = 0; i < 200'000; ++i) mail += "--- a/file.cpp: old\n+++ b/file.cpp: new\n";
+  EXPECT_EQ(beyond_limits(mail), "");
+  EXPECT_EQ(
+      beyond_limits("Subject: key\n\n-----BEGIN CERTIFICATE-----\n" + std::string(1'000'000, 'A')),
+      "");
+}
+
+}  // namespace

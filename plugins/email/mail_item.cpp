@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mail_item.hpp"
+
+namespace voxbus::email {
+
+bool add_mail(Batch& batch, std::string bytes, const ReadOptions& options, Context& context) {
+  std::string id = kit::mail_id(bytes);
+  std::string raw = kit::without_store_marks(bytes);
+  const Examined examined = context.examine(id, raw);
+  if (examined == Examined::kStopped) return false;
+  if (examined == Examined::kSkip) return true;
+  kit::ReadMail mail = kit::read_mail(raw, id, options.mail);
+  batch.items.push_back({.native_id = std::move(id),
+                         .occurred_at = mail.occurred_at,
+                         .record = std::move(mail.record),
+                         .raw = std::move(raw),
+                         .unreadable = std::move(mail.unreadable)});
+  return true;
+}
+
+Item oversized_item(std::string id, std::string_view head, std::uint64_t size,
+                    const ReadOptions& options) {
+  return {.native_id = std::move(id),
+          .raw = kit::without_store_marks(kit::mail_header(head)),
+          .unreadable = "larger than max_item (" + std::to_string(size) + " bytes, max_item is " +
+                        show(options.max_item) + ")"};
+}
+
+}  // namespace voxbus::email

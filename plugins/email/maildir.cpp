@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "maildir.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace voxbus::email {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What was deleted, or was not reported, is found at the latest after this time.
+constexpr auto kScanEvery = 5min;
+constexpr const char* kParts[] = {"new", "cur"};  // in this order: mails move from new to cur
+
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_{fd} {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+Maildir::Maildir(std::filesystem::path root, std::vector<std::string> folders, ReadOptions options)
+    : root_{(root / "").lexically_normal().parent_path()},
+      wanted_{std::move(folders)},
+      options_{std::move(options)} {}
+
+Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
+  if (reached_ != since.bytes) {
+    if (!seen_.load(since.bytes)) {
+      return Error::permanent("the cursor was not made by this channel");
+    }
+    scan_now_ = true;
+  }
+  // Until this call has an end that a cursor covers, what is remembered is ahead of it.
+  reached_.reset();
+  for (;;) {
+    if (scan_is_due()) {
+      if (auto scanned = scan(context); !scanned) return scanned.error();
+    } else {
+      absorb_events();
+    }
+    Batch batch = take(context);
+    if (context.stopping()) return Batch{};
+    batch.cursor.bytes = seen_.cursor();
+    reached_ = batch.cursor.bytes;
+    if (!batch.items.empty() || (batch.cursor != since && !backlog_.empty())) {
+      batch.more = true;
+      return batch;
+    }
+    if (!backlog_.empty() || scan_now_) continue;
+    if (!unopened_.empty()) {
+      scan_now_ = true;
+      return Error::retry(unopened_.front() + (unopened_.size() == 1 ? "" : ", and others"));
+    }
+    if (batch.cursor != since && !since.empty()) {
+      batch.more = true;
+      return batch;
+    }
+    if (watch_.wait(context, kScanEvery) == Wake::kStopped) return Batch{};
+  }
+}
+
+bool Maildir::wanted(const std::string& folder) const {
+  return wanted_.empty() || std::find(wanted_.begin(), wanted_.end(), folder) != wanted_.end();
+}
+
+Result<std::vector<Maildir::Folder>> Maildir::find_folders() {
+  std::error_code error;
+  const bool is_maildir = std::filesystem::is_directory(root_ / "new", error) ||
+                          std::filesystem::is_directory(root_ / "cur", error);
+  if (!is_maildir) {
+    return Error::retry(root_.string() + " is not a Maildir: it has no folders new and cur" +
+                        (error ? " (" + error.message() + ")" : ""));
+  }
+  std::vector<Folder> folders;
+  if (wanted("INBOX")) folders.push_back({"INBOX", root_});
+  for (std::filesystem::directory_iterator entry{root_, error}, end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code unreadable;
+    if (name.size() < 2 || name[0] != '.' || !entry->is_directory(unreadable)) continue;
+    if (wanted(name.substr(1))) folders.push_back({name.substr(1), entry->path()});
+  }
+  if (error) return Error::retry("cannot look into " + root_.string() + ": " + error.message());
+  std::sort(folders.begin(), folders.end(), [](auto& a, auto& b) { return a.path < b.path; });
+  return folders;
+}
+
+// Looks at everything that is there. Folders are watched before they are listed, so that what
+// arrives meanwhile is reported.
+Result<void> Maildir::scan(Context& context) {
+  (void)watch_.add(root_, kit::Watch::What::kEntries);
+  auto folders = find_folders();
+  if (!folders) return folders.error();
+  folders_ = std::move(*folders);
+  std::vector<MailKey> keys;
+  std::vector<Entry> found;
+  for (const Folder& folder : folders_) {
+    for (const char* part : kParts) {
+      if (context.stopping()) return {};
+      (void)watch_.add(folder.path / part, kit::Watch::What::kEntries);
+      if (auto listed = list(folder, part, keys, found); !listed) return listed;
+    }
+  }
+  seen_.present(std::move(keys));
+  std::erase_if(found, [&](const Entry& entry) { return seen_.contains(entry.key); });
+  backlog_.clear();
+  add_to_backlog(std::move(found));
+  unopened_.clear();
+  scanned_ = std::chrono::steady_clock::now();
+  scan_now_ = false;
+  return {};
+}
+
+Result<void> Maildir::list(const Folder& folder, const char* part, std::vector<MailKey>& keys,
+                           std::vector<Entry>& found) {
+  const std::filesystem::path path = folder.path / part;
+  const std::unique_ptr<DIR, CloseFolder> open{::opendir(path.c_str())};
+  if (!open) {
+    if (errno == ENOENT) return {};
+    return Error::retry("cannot look into " + path.string() + ": " + std::strerror(errno) +
+                        (errno == EACCES ? ": let the service's user read it" : ""));
+  }
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(open.get());
+    if (!entry) break;
+    if (entry->d_name[0] == '.' || entry->d_type == DT_DIR) continue;
+    const MailKey key = MailKey::of(folder.name, entry->d_name);
+    keys.push_back(key);
+    if (!seen_.contains(key)) found.push_back({key, path.string() + '/' + entry->d_name});
+  }
+  if (errno != 0) {
+    return Error::retry("cannot look into " + path.string() + ": " + std::strerror(errno));
+  }
+  return {};
+}
+
+// In the order of delivery, behind what waits already.
+void Maildir::add_to_backlog(std::vector<Entry> found) {
+  std::sort(found.begin(), found.end(), [](auto& a, auto& b) { return a.key < b.key; });
+  backlog_.insert(backlog_.end(), std::make_move_iterator(found.begin()),
+                  std::make_move_iterator(found.end()));
+}
+
+bool Maildir::scan_is_due() {
+  return scan_now_ ||
+         (backlog_.empty() &&
+          (!watch_.complete() || std::chrono::steady_clock::now() - scanned_ >= kScanEvery));
+}
+
+// Takes up what the system reported; what is not clear is found by looking at everything.
+void Maildir::absorb_events() {
+  bool lost = false;
+  std::vector<Entry> found;
+  for (const kit::Watch::Event& event : watch_.take(lost)) {
+    if (event.folder == root_) {  // a new folder, or one that is gone
+      lost = lost || event.is_folder;
+      continue;
+    }
+    if (!event.appeared || event.is_folder || event.name.empty() || event.name[0] == '.') continue;
+    const auto folder = std::find_if(
+        folders_.begin(), folders_.end(),
+        [&](const Folder& candidate) { return candidate.path == event.folder.parent_path(); });
+    if (folder == folders_.end()) continue;
+    const MailKey key = MailKey::of(folder->name, event.name);
+    if (!seen_.contains(key)) found.push_back({key, event.folder.string() + '/' + event.name});
+  }
+  scan_now_ = scan_now_ || lost;
+  add_to_backlog(std::move(found));
+}
+
+Batch Maildir::take(Context& context) {
+  Batch batch;
+  std::size_t bytes = 0;
+  while (!backlog_.empty() && batch.items.size() < kMostItems && bytes < kMostBytes) {
+    if (context.stopping()) return batch;
+    const Entry entry = std::move(backlog_.front());
+    backlog_.pop_front();
+    if (seen_.contains(entry.key)) continue;  // reported twice, as after new to cur
+    const Taken taken = take_one(entry, batch, bytes, context);
+    if (taken == Taken::kStopped) return batch;
+    if (taken == Taken::kYes) seen_.add(entry.key);
+  }
+  return batch;
+}
+
+Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& bytes,
+                                 Context& context) {
+  const Descriptor file{::open(entry.file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  const auto failed = [&](const char* act) {
+    unopened_.push_back(std::string{act} + " " + entry.file + ": " + std::strerror(errno) +
+                        (errno == EACCES ? ": let the service's user read it" : ""));
+    return Taken::kNo;
+  };
+  if (file.get() < 0) {
+    if (errno == ELOOP) return Taken::kYes;  // a symbolic link is no mail
+    if (errno != ENOENT) return failed("cannot open");
+    // Moved to cur, given a flag, or gone: reported under its new name, or else found by a scan.
+    scan_now_ = scan_now_ || !watch_.complete();
+    return Taken::kNo;
+  }
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return failed("cannot look at");
+  if (!S_ISREG(info.st_mode)) return Taken::kYes;
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  const bool oversized = size > options_.max_item.bytes;
+  std::string content(oversized ? std::min<std::uint64_t>(size, kChunk) : size, '\0');
+  std::size_t have = 0;
+  while (have < content.size()) {
+    const ssize_t count =
+        ::pread(file.get(), content.data() + have, content.size() - have, static_cast<off_t>(have));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed("cannot read");
+    if (count == 0) break;
+    have += static_cast<std::size_t>(count);
+  }
+  content.resize(have);
+  bytes += content.size();
+  if (!oversized) {
+    return add_mail(batch, std::move(content), options_, context) ? Taken::kYes : Taken::kStopped;
+  }
+  auto id = digest_of(file.get(), context);
+  if (!id) return Taken::kStopped;
+  batch.items.push_back(oversized_item(std::move(*id), content, size, options_));
+  return Taken::kYes;
+}
+
+// The id of a mail that is too large for memory; nothing when stop was asked for meanwhile.
+std::optional<std::string> Maildir::digest_of(int fd, Context& context) const {
+  kit::MailDigest digest;
+  std::string chunk(kChunk, '\0');
+  for (off_t at = 0;;) {
+    if (context.stopping()) return std::nullopt;
+    const ssize_t count = ::pread(fd, chunk.data(), chunk.size(), at);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return digest.hex();
+    digest.update(std::string_view{chunk}.substr(0, static_cast<std::size_t>(count)));
+    at += count;
+  }
+}
+
+}  // namespace voxbus::email

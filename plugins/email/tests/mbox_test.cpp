@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mbox.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <thread>
+
+#include "kit/mail_bytes.hpp"
+#include "mail_folder.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using voxbus::email::is_envelope_line;
+using voxbus::email::unquoted;
+using voxbus::email::tests::mail;
+using voxbus::email::tests::MailFolder;
+using voxbus::email::tests::titles;
+using voxbus::testing::Outcome;
+
+constexpr const char* kEnvelope = "From nora@example.org Mon Jan  5 10:00:00 2026\n";
+
+TEST(Envelope, IsALineWithADate) {
+  EXPECT_TRUE(is_envelope_line("From nora@example.org Mon Jan  5 10:00:00 2026"));
+  EXPECT_TRUE(is_envelope_line("From MAILER-DAEMON Mon Jan  5 10:00 2026\r"));
+  EXPECT_TRUE(is_envelope_line("From - Mon Jan 05 10:00:00 2026 +0100"));
+  EXPECT_TRUE(is_envelope_line("From a b c Mon Jan 5 9:00:00 CET 2026"));
+  EXPECT_FALSE(is_envelope_line("From here on it is different"));
+  EXPECT_FALSE(is_envelope_line("From 2026 on"));
+  EXPECT_FALSE(is_envelope_line("from nora@example.org Mon Jan  5 10:00:00 2026"));
+  EXPECT_FALSE(is_envelope_line("From " + std::string(2000, 'x') + " 10:00:00 2026"));
+}
+
+TEST(Quoting, IsTakenOffOnce) {
+  EXPECT_EQ(unquoted("A: >From x\n\n>From a\n>>From b\n>Fro\n> From\n>From "),
+            "A: >From x\n\nFrom a\n>From b\n>Fro\n> From\nFrom ");
+}
+
+class Mbox : public MailFolder {
+ protected:
+  void append(const std::string& text) { put(file_, text); }
+  void append_mail(const std::string& subject, const std::string& body = "Hello.\n") {
+    append(kEnvelope + mail(subject, body) + "\n");
+  }
+  // As if nobody had written for an hour, so that the last mail counts as complete.
+  void age() {
+    std::filesystem::last_write_time(file_, std::filesystem::file_time_type::clock::now() - 1h);
+  }
+  void create(const std::string& more = "") {
+    const Outcome made = harness_.create(R"({"mbox":")" + file_.string() + "\"" + more + "}");
+    ASSERT_EQ(made.status, VOXBUS_OK) << made.message;
+  }
+  std::vector<std::string> read() {
+    age();
+    return titles(harness_.drain());
+  }
+
+  std::filesystem::path file_ = folder_ / "support.mbox";
+};
+
+TEST_F(Mbox, FollowsAppendedMails) {
+  append_mail("one");
+  append_mail("two");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one", "two"));
+  EXPECT_THAT(read(), IsEmpty());
+  append_mail("three");
+  EXPECT_THAT(read(), ElementsAre("three"));
+}
+
+TEST_F(Mbox, BringsNewMailWithinASecond) {
+  create();
+  std::chrono::steady_clock::time_point written;
+  std::chrono::steady_clock::time_point seen;
+  harness_.on_emit([&](const auto&) { seen = std::chrono::steady_clock::now(); });
+  harness_.on_waiting([&](int turn) {
+    if (turn > 1) return;
+    written = std::chrono::steady_clock::now();
+    append_mail("now");
+  });
+  EXPECT_THAT(titles(harness_.poll()), ElementsAre("now"));
+  EXPECT_LT(seen - written, 1s);
+}
+
+TEST_F(Mbox, GivesTheIdThatAMaildirGives) {
+  append(std::string{kEnvelope} + "Status: RO\nX-Status: A\nContent-Length: 3\nX-UID: 5\n" +
+         mail("one", ">From the start.\nBye\n") + "\n");
+  create();
+  age();
+  const Outcome outcome = harness_.drain();
+  const std::string plain = mail("one", "From the start.\nBye\n");
+  EXPECT_EQ(outcome.items.at(0).native_id, voxbus::kit::mail_id(plain));
+  EXPECT_EQ(outcome.items.at(0).raw, plain);
+  EXPECT_EQ(outcome.items.at(0).json().text("text"), "From the start.\nBye");
+}
+
+TEST_F(Mbox, DoesNotTakeWordsForTheBeginningOfAMail) {
+  append_mail("one",
+              "A list:\n\nFrom here on\nFrom nora@example.org Mon Jan  5 10:00:00 2026\nend\n");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+}
+
+TEST_F(Mbox, DoesNotBelieveContentLength) {
+  append(std::string{kEnvelope} + "Content-Length: 100000\n" + mail("one") + "\n");
+  append_mail("two");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one", "two"));
+}
+
+TEST_F(Mbox, KeepsTheSameIdsWhenMarksAreRewritten) {
+  append_mail("one");
+  append_mail("two");
+  create();
+  age();
+  const Outcome before = harness_.drain();
+  std::filesystem::remove(file_);
+  append(std::string{kEnvelope} + "Status: RO\n" + mail("one") + "\n" + kEnvelope + "Status: O\n" +
+         mail("two") + "\n");
+  age();
+  const Outcome after = harness_.drain();
+  ASSERT_EQ(after.items.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(after.items[i].native_id, before.items[i].native_id);
+    EXPECT_EQ(after.items[i].raw, before.items[i].raw);
+    EXPECT_EQ(after.items[i].record, before.items[i].record);
+  }
+}
+
+TEST_F(Mbox, LosesNothingWhenAnotherClientCompacts) {
+  for (const char* subject : {"one", "two", "three"}) append_mail(subject);
+  create();
+  EXPECT_THAT(read(), ElementsAre("one", "two", "three"));
+  std::filesystem::remove(file_);
+  append_mail("three");
+  append_mail("four");
+  append_mail("five, long enough to end behind where three ended", std::string(2000, 'x') + "\n");
+  const auto all = read();
+  EXPECT_THAT(all, ::testing::IsSupersetOf({"four", "three"}));
+  EXPECT_EQ(all.size(), 3u);
+  std::filesystem::resize_file(file_, 0);
+  EXPECT_THAT(read(), IsEmpty());
+  append_mail("six");
+  EXPECT_THAT(read(), ElementsAre("six"));
+}
+
+TEST_F(Mbox, WaitsForAMailThatIsStillBeingWritten) {
+  append_mail("one");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+  append(kEnvelope + mail("two").substr(0, 60));
+  // Just written: not complete yet, and stop comes with the first wait.
+  EXPECT_THAT(titles(harness_.drain()), IsEmpty());
+  append(mail("two").substr(60) + "\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+}
+
+TEST_F(Mbox, BringsAMailAgainThatGrewAfterItWasTaken) {
+  append(kEnvelope + mail("one", "first half\n"));
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+  append("second half\n\n");
+  append_mail("two");
+  age();
+  const Outcome outcome = harness_.drain();
+  EXPECT_THAT(titles(outcome), ElementsAre("one", "two"));
+  EXPECT_EQ(outcome.items[0].json().text("text"), "first half\nsecond half");
+}
+
+TEST_F(Mbox, WaitsWhileAnotherProgramHoldsALock) {
+  append_mail("one");
+  put(folder_ / "support.mbox.lock", "");
+  create();
+  EXPECT_THAT(read(), IsEmpty());
+  std::filesystem::remove(folder_ / "support.mbox.lock");
+  // A write lock of another process: of our own none would be seen.
+  int ready[2];
+  int done[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const int fd = ::open(file_.c_str(), O_RDWR);
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    char byte = ::fcntl(fd, F_SETLK, &lock) == 0 ? 'y' : 'n';
+    (void)!::write(ready[1], &byte, 1);
+    (void)!::read(done[0], &byte, 1);
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ASSERT_EQ(byte, 'y');
+  EXPECT_THAT(read(), IsEmpty());
+  ASSERT_EQ(::write(done[1], &byte, 1), 1);
+  int status = 0;
+  ::waitpid(other, &status, 0);
+  EXPECT_THAT(read(), ElementsAre("one"));
+  for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
+}
+
+TEST_F(Mbox, IgnoresALockThatWasLeftBehind) {
+  append_mail("one");
+  put(folder_ / "support.mbox.lock", "");
+  std::filesystem::last_write_time(folder_ / "support.mbox.lock",
+                                   std::filesystem::file_time_type::clock::now() - 1h);
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+}
+
+TEST_F(Mbox, PassesOverTheNoteOfAnImapServer) {
+  append(std::string{kEnvelope} +
+         "From: Mail System Internal Data <MAILER-DAEMON@host>\n"
+         "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\n\ninternal\n\n");
+  append_mail("one");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+}
+
+TEST_F(Mbox, QuarantinesAMailAboveTheLimitAndReadsTheNext) {
+  append_mail("large", std::string(500'000, 'x') + "\n");
+  append_mail("small");
+  create(R"(,"max_item":"100KiB")");
+  EXPECT_THAT(read(), ElementsAre(HasSubstr("larger than max_item"), "small"));
+}
+
+TEST_F(Mbox, StaysSmallOverALineOfHundredsOfMegabytes) {
+  append_mail("one");
+  append(kEnvelope + mail("huge"));
+  std::filesystem::resize_file(file_, 300 << 20);
+  append("\n\n");
+  append_mail("two");
+  create(R"(,"max_item":"1MiB")");
+  rusage before{};
+  ::getrusage(RUSAGE_SELF, &before);
+  EXPECT_THAT(read(), ElementsAre("one", HasSubstr("larger than max_item"), "two"));
+  rusage after{};
+  ::getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024) << "kibibytes";
+}
+
+TEST_F(Mbox, LosesAndDoublesNothingWhenStoppedAgainAndAgain) {
+  for (int i = 0; i < 1200; ++i) append_mail("m" + std::to_string(i));
+  create();
+  age();
+  std::multiset<std::string> seen;
+  for (std::size_t stop = 100; seen.size() < 1200; stop += 200) {
+    harness_.stop_after_items(stop);
+    for (const auto& item : harness_.drain().items) seen.insert(item.native_id);
+    ASSERT_LT(stop, 10'000u);
+  }
+  EXPECT_EQ(seen.size(), 1200u);
+  EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 1200u);
+}
+
+TEST_F(Mbox, WritesNothing) {
+  append_mail("one");
+  age();
+  struct stat before {};
+  ASSERT_EQ(::stat(file_.c_str(), &before), 0);
+  create();
+  (void)harness_.drain();
+  struct stat after {};
+  ASSERT_EQ(::stat(file_.c_str(), &after), 0);
+  EXPECT_EQ(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+  EXPECT_EQ(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator{folder_}, {}), 1);
+}
+
+TEST_F(Mbox, SaysWhatIsNoMbox) {
+  append("hello\nworld\n");
+  create();
+  age();
+  EXPECT_THAT(harness_.drain().message, HasSubstr("is not an mbox"));
+  harness_.set_cursor("maildir1");
+  EXPECT_EQ(harness_.poll().status, VOXBUS_PERMANENT);
+}
+
+TEST_F(Mbox, EndsItsWaitWithin200MillisecondsOfStop) {
+  append_mail("one");
+  create();
+  EXPECT_THAT(read(), ElementsAre("one"));
+  std::thread stopper;
+  std::chrono::steady_clock::time_point asked;
+  harness_.on_waiting([&](int) {
+    stopper = std::thread{[&] {
+      asked = std::chrono::steady_clock::now();
+      harness_.stop();
+    }};
+  });
+  EXPECT_EQ(harness_.poll().status, VOXBUS_STOPPED);
+  stopper.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, 200ms);
+}
+
+}  // namespace

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""./dev and .ci/run, with stand-ins for apt, cmake, ninja, ctest and sudo that note how they were
+called: what is missing is said and installed, nothing is when nothing is, errors come out whole."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Dev(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.bin = self.folder / "bin"
+        self.bin.mkdir()
+        (self.folder / ".ci").mkdir()
+        (self.folder / "conf" / "demo").mkdir(parents=True)
+        for name in ("dev", ".ci/run"):
+            shutil.copy(ROOT / name, self.folder / name)
+        self.packages = self.list_of_packages()
+        self.stand_in("dpkg-query", 'for p in "${@:3}"; do [[ " $LACKING " == *" $p "* ]] || '
+                                    'echo "$p installed"; done')
+        self.stand_in("apt-cache", "")
+        self.stand_in("cmake", 'mkdir -p "build/$2"; touch "build/$2/build.ninja"')
+        for name in ("apt-get", "ninja", "ctest", "python3", "sudo"):
+            self.stand_in(name, "")
+
+    def list_of_packages(self):
+        text = (ROOT / "dev").read_text()
+        return re.search(r"packages_build=\((.*?)\)", text, re.S)[1].split()
+
+    def stand_in(self, name, body):
+        file = self.bin / name
+        file.write_text(f'#!/bin/bash\nexec 3>>"$CALLS"; echo "{name} $*" >&3\n{body}\n')
+        file.chmod(0o755)
+
+    def dev(self, *arguments, program="dev", **environment):
+        calls = self.folder / "calls"
+        calls.write_text("")
+        told = subprocess.run(
+            [self.folder / program, *arguments], capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL, check=False, cwd="/",
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", "HOME": str(self.folder), "CALLS": str(calls),
+                 "LACKING": "", **environment})
+        self.calls = [line for line in calls.read_text().splitlines()
+                      if not line.startswith(("dpkg-query", "apt-cache"))]
+        return told
+
+    def test_help_needs_nothing_and_an_unknown_verb_is_refused_with_it(self):
+        told = self.dev("help")
+        self.assertEqual(0, told.returncode)
+        self.assertIn("./dev VERB", told.stdout)
+        self.assertEqual([], self.calls)
+        told = self.dev("bild")
+        self.assertEqual(2, told.returncode)
+        self.assertIn("unknown verb 'bild'", told.stderr)
+        self.assertIn("build ", told.stderr)
+
+    def test_installs_nothing_when_nothing_is_missing(self):
+        self.assertEqual(0, self.dev("build").returncode)
+        self.assertEqual("cmake --preset release", self.calls[0])
+        self.assertTrue(self.calls[1].startswith("ninja -C build/release"))
+        self.dev("build")
+        self.assertEqual(1, len(self.calls), "configured once")
+
+    def test_says_what_is_missing_and_installs_just_that(self):
+        told = self.dev("build", LACKING="mold libre2-dev")
+        self.assertIn("missing Debian packages: mold libre2-dev\n", told.stderr)
+        apt = [call for call in self.calls if call.startswith("apt-get")]
+        self.assertEqual(2, len(apt), self.calls)
+        self.assertTrue(apt[0].endswith(" update"))
+        self.assertTrue(apt[1].endswith(" install mold libre2-dev"), apt)
+        self.assertEqual(os.getuid() != 0, any(call.startswith("sudo") for call in self.calls))
+
+    def test_shows_all_that_a_failing_step_said_and_stops(self):
+        self.stand_in("apt-get", 'echo "E: no such mirror" >&2; exit 100')
+        told = self.dev("test", LACKING="mold")
+        self.assertNotEqual(0, told.returncode)
+        self.assertIn("E: no such mirror", told.stderr)
+        self.assertFalse([call for call in self.calls if call.startswith(("cmake", "ctest"))])
+
+    def test_does_not_test_what_does_not_build(self):
+        self.stand_in("ninja", 'echo "[1/2] Building x"; echo "FAILED: x"; echo "x.cpp:1: error: no"; exit 1')
+        told = self.dev("test")
+        self.assertNotEqual(0, told.returncode)
+        self.assertIn("FAILED: x\nx.cpp:1: error: no\n", told.stdout)
+        self.assertFalse([call for call in self.calls if call.startswith("ctest")])
+
+    def test_the_last_words_of_test_are_ctest_s_and_so_is_its_exit_status(self):
+        self.stand_in("ctest", 'echo "100% tests passed, 0 tests failed out of 3"; exit 8')
+        told = self.dev("test", "-R", "Journal")
+        self.assertEqual(8, told.returncode)
+        self.assertTrue(told.stdout.endswith("100% tests passed, 0 tests failed out of 3\n"))
+        self.assertIn("--test-dir build/dev --output-on-failure", self.calls[-1])
+        self.assertTrue(self.calls[-1].endswith("-j2 -R Journal"))
+
+    def test_without_a_terminal_progress_is_sparse(self):
+        self.stand_in("ninja", 'for i in {1..120}; do echo "[$i/120] Building"; done; echo "a warning"')
+        lines = self.dev("build").stdout.splitlines()
+        self.assertEqual(["[50/120] Building", "[100/120] Building", "[120/120] Building", "a warning"],
+                         lines)
+
+    def test_run_builds_only_when_there_is_something_to_build(self):
+        self.stand_in("ninja", '[[ $* == *" -n "* ]] && echo "ninja: no work to do."')
+        self.assertEqual(0, self.dev("run", "--fast").returncode)
+        builds = [call for call in self.calls if call.startswith("ninja")]
+        self.assertEqual(1, len(builds), builds)
+        self.assertEqual("python3 conf/demo/demo.py --build build/release --fast", self.calls[-1])
+
+    def test_crash_takes_a_number_only(self):
+        self.assertIn("'many' is not a number", self.dev("crash", "many").stderr)
+        self.dev("crash", "7")
+        self.assertIn("--rounds 7", self.calls[-1])
+
+    def test_continuous_integration_updates_apt_first_and_ends_with_ctest(self):
+        self.stand_in("ctest", 'echo "CI is $CI"')
+        told = self.dev(program=".ci/run")
+        self.assertEqual(0, told.returncode, told.stderr)
+        self.assertEqual("apt-get -qq update", self.calls[0])
+        self.assertTrue(self.calls[-1].startswith("ctest "))
+        self.assertTrue(told.stdout.endswith("CI is true\n"))
+
+    def test_the_list_of_packages_names_boost_1_81_only_and_nothing_twice(self):
+        boost = [name for name in self.packages if "boost" in name]
+        self.assertTrue(boost and all("1.81" in name for name in boost), boost)
+        self.assertEqual(len(self.packages), len(set(self.packages)))
+        self.assertNotIn("libphonenumber-dev", self.packages)
+
+    def test_every_verb_keeps_its_compiler_cache_outside_the_repository(self):
+        self.stand_in("ninja", 'echo "cache $CCACHE_DIR"')
+        self.assertIn(f"cache {self.folder}/.cache/ccache", self.dev("build").stdout)
+        self.assertIn("cache /elsewhere", self.dev("build", CCACHE_DIR="/elsewhere").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

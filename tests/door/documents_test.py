@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Documents, manual pages, configuration examples and the unit file stay true to what is there."""
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("daemon/**/README.md")])
+MANUALS = sorted((ROOT / "docs/man").iterdir())
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def keys(text):
+    """The keys of a YAML example at any depth, those behind # as well."""
+    return set(re.findall(r"(?m)^ *(?:#(?: {2,})?)?([a-z_]+):(?= |$)", text))
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=60, check=False)
+
+
+class Documents(unittest.TestCase):
+    def test_every_path_that_architecture_names_exists(self):
+        named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", read("ARCHITECTURE.md"))
+        self.assertGreater(len(named), 15)
+        self.assertEqual([], [path for path in named if not (ROOT / path).exists()])
+
+    def test_every_link_between_documents_leads_somewhere(self):
+        for document in DOCUMENTS:
+            for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+                if not target.startswith("http"):
+                    self.assertTrue((document.parent / target).exists(), f"{document}: {target}")
+
+    def test_the_readme_begins_with_one_sentence_and_the_two_commands(self):
+        title, sentence, block = read("README.md").split("\n\n")[:3]
+        self.assertEqual("# Voxbus", title)
+        self.assertEqual(1, sentence.count("."))
+        self.assertEqual(["./dev run", "./dev test"], re.findall(r"(?m)^\./dev \w+", block))
+        self.assertIn("## When not to use it", read("README.md"))
+
+    def test_every_verb_that_a_document_names_is_a_verb_of_dev(self):
+        verbs = set(re.findall(r"(?m)^verb_(\w+)\(\)", read("dev")))
+        help_text = run(ROOT / "dev", "help").stdout
+        self.assertLessEqual(verbs, set(re.findall(r"(?m)^  ([a-z]+) ", help_text)))
+        self.assertGreater(len(verbs), 7)
+        for document in [*DOCUMENTS, *ROOT.glob("conf/**/*.yaml"), *ROOT.glob("conf/**/*.py")]:
+            for verb in re.findall(r"\./dev (\w+)", document.read_text(encoding="utf-8")):
+                self.assertIn(verb, verbs, document)
+
+    def test_every_floor_says_why_it_exists_what_belongs_there_and_what_never(self):
+        for folder in (ROOT / "daemon").iterdir():
+            if folder.is_dir():
+                text = (folder / "README.md").read_text(encoding="utf-8")
+                for part in ("**Why.**", "**Belongs here.**", "**Never.**"):
+                    self.assertIn(part, text, folder)
+                self.assertIn(f"`{folder.name}`", read("daemon/README.md"))
+
+
+class Manuals(unittest.TestCase):
+    def test_the_formatter_finds_nothing_to_complain_about(self):
+        self.assertEqual(4, len(MANUALS))
+        for manual in MANUALS:
+            told = run("groff", "-man", "-Tutf8", "-ww", "-z", manual)
+            self.assertEqual((0, ""), (told.returncode, told.stderr), manual)
+
+    def test_pages_name_only_pages_that_exist(self):
+        pages = {manual.name for manual in MANUALS}
+        for manual in MANUALS:
+            for name, section in re.findall(r"(?m)^\.BR (voxbus\S*) \((\d)\)",
+                                            manual.read_text().replace("\\-", "-")):
+                self.assertIn(f"{name}.{section}", pages, manual)
+        unit = read("systemd/voxbus.service")
+        for name, section in re.findall(r"man:(\S+?)\((\d)\)", unit):
+            self.assertIn(f"{name}.{section}", pages)
+
+    def documented(self, page):
+        text = read(f"docs/man/{page}").replace("\\-", "-")
+        return set(re.findall(r"(?m)^\.BR? ([a-z_]+)", text)) | set(re.findall(r" ([a-z_]+) \"", text))
+
+    def test_every_key_of_voxbus_yaml_is_in_its_page_and_its_example(self):
+        example = keys(read("conf/voxbus.yaml"))
+        self.assertIn("wal_ceiling", example)
+        self.assertEqual(set(), example - self.documented("voxbus.yaml.5"))
+        self.assertEqual(set(), keys(read("conf/demo/voxbus.yaml")) - example)
+
+    def test_every_key_of_a_channel_is_in_its_page_and_its_example(self):
+        plugin_keys = {"maildir", "mbox", "password", "file", "time_zone", "usegmtime",
+                       "inbound_contexts", "outbound_contexts", "extension_digits"}
+        example = keys(read("conf/channels.d/email.yaml.example")) - plugin_keys
+        self.assertIn("stop_within", example)
+        self.assertEqual(set(), example - self.documented("voxbus-channel.5"))
+        for other in [*ROOT.glob("conf/demo/channels.d/*"), *ROOT.glob("conf/channels.d/*")]:
+            self.assertEqual(set(), keys(other.read_text(encoding="utf-8")) - example - plugin_keys)
+
+
+class Unit(unittest.TestCase):
+    def test_exposes_no_more_than_the_best_of_its_kind(self):
+        told = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=12",
+                   ROOT / "systemd/voxbus.service")
+        self.assertEqual(0, told.returncode, told.stdout[-400:] + told.stderr)
+
+    def test_systemd_understands_every_line(self):
+        unit = re.sub(r"(?m)^(Exec\w+)=/usr/bin/voxbus.*$", r"\1=/bin/true",
+                      read("systemd/voxbus.service"))
+        example = read("systemd/voxbus.service.d/credentials.conf.example")
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "voxbus.service"
+            file.write_text(unit)
+            file.with_name("voxbus.service.d").mkdir()
+            (file.with_name("voxbus.service.d") / "credentials.conf").write_text(example)
+            told = run("systemd-analyze", "verify", "--man=no", file)
+        self.assertEqual((0, ""), (told.returncode, told.stdout + told.stderr))
+
+    def test_keeps_what_the_daemon_relies_on(self):
+        unit = read("systemd/voxbus.service")
+        for line in ("Type=notify", "NotifyAccess=main", "DynamicUser=yes", "StateDirectory=voxbus",
+                     "RuntimeDirectory=voxbus", "RestartPreventExitStatus=78", "OOMPolicy=continue"):
+            self.assertIn(f"\n{line}\n", unit)
+        allowed = set(" ".join(re.findall(r"(?m)^SystemCallFilter=([^~].*)$", unit)).split())
+        self.assertLessEqual({"@system-service", "seccomp", "landlock_create_ruleset",
+                              "landlock_add_rule", "landlock_restrict_self"}, allowed)
+        self.assertRegex(unit, r"(?m)^WatchdogSec=\d+s$")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `voxbus` command as an administrator uses it."""
+
+import csv
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        calls = cls.daemon.folder / "Master.csv"
+        calls.write_text("".join(cdr(n, source=f"+1202555{n:04d}") for n in range(100)))
+        cls.calls = calls
+        cls.daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
+        cls.daemon.start()
+        cls.daemon.wait_for_events(100)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.close()
+
+    def test_check_says_all_is_well_or_exits_78_with_file_and_line(self):
+        self.daemon.voxbus("check")
+        bad = self.daemon.conf / "channels.d" / "zz.yaml"
+        bad.write_text("channel: zz\nplugin: phone\nsettings:\n  flie: /x\n")
+        try:
+            done = self.daemon.voxbus("check", self.daemon.conf, check=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn("zz.yaml:4:3: unknown setting 'flie'", done.stdout + done.stderr)
+            self.assertIn("did you mean 'file'?", done.stdout + done.stderr)
+            done = self.daemon.voxbus("check", "--json", check=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertTrue(json.loads(done.stdout))
+        finally:
+            bad.unlink()
+
+    def test_status_shows_every_channel(self):
+        self.assertIn("calls", self.daemon.voxbus("status").stdout)
+        state = json.loads(self.daemon.voxbus("status", "--json").stdout)
+        self.assertEqual(state["channels"][0]["name"], "calls")
+
+    def test_plugins_and_describe_come_from_manifests(self):
+        names = [p.get("name") for p in json.loads(self.daemon.voxbus("plugins", "--json").stdout)]
+        self.assertIn("email", names)
+        self.assertIn("phone", names)
+        self.assertIn("file", self.daemon.voxbus("describe", "phone").stdout)
+        self.assertEqual(json.loads(self.daemon.voxbus("describe", "phone", "--json").stdout)["name"], "phone")
+        self.assertNotEqual(self.daemon.voxbus("describe", "phnoe", check=False).returncode, 0)
+
+    def test_try_prints_interactions_without_a_daemon(self):
+        done = self.daemon.voxbus("try", BUILD / "plugins" / "phone.so", "--set", f"file={self.calls}", "--trust", "--json",
+                                  "--region", "US")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(lines), 100)
+        self.assertEqual(lines[0]["record"]["author"]["handle"], "tel:+12025550000")
+        bad = self.daemon.voxbus("try", BUILD / "plugins" / "phone.so", "--set", "flie=/x", "--trust", check=False)
+        self.assertEqual(bad.returncode, 78)
+        self.assertIn("did you mean 'file'?", bad.stderr)
+
+    def test_export_resumes_after_an_interruption(self):
+        out = self.daemon.folder / "export.ndjson"
+        self.daemon.voxbus("export", "--since", "2020-01-01", "--format", "ndjson", "--output", out, "--type", "interaction.*")
+        whole = out.read_bytes()
+        self.assertEqual(len(whole.splitlines()), 100)
+        for cut in (0, 10, len(whole) // 2, len(whole) - 1):
+            out.write_bytes(whole[:cut])
+            self.daemon.voxbus("export", "--since", "2020-01-01", "--format", "ndjson", "--output", out, "--resume",
+                               "--type", "interaction.*")
+            self.assertEqual(out.read_bytes(), whole, f"cut at {cut}")
+
+    def test_export_as_csv_is_rfc_4180(self):
+        done = self.daemon.voxbus("export", "--since", "2020-01-01", "--format", "csv", "--type", "interaction.*")
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual(len(rows), 100)
+        self.assertEqual(rows[0]["channel"], "calls")
+
+    def test_tail_prints_what_matches(self):
+        tail = subprocess.Popen([BUILD / "bin" / "voxbus", "--config", self.daemon.conf, "tail", "--from", "beginning",
+                                 "--json", "--type", "interaction.*"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        try:
+            lines = [json.loads(tail.stdout.readline()) for _ in range(100)]
+            self.assertEqual(len({line["id"] for line in lines}), 100)
+        finally:
+            tail.terminate()
+            tail.wait()
+            tail.stdout.close()
+
+    def test_tokens_are_added_listed_and_removed(self):
+        token = json.loads(self.daemon.voxbus("token", "add", "crm", "--json").stdout)["token"]
+        self.assertTrue(token.startswith("vxb_"))
+        self.assertIn("crm", self.daemon.voxbus("token", "list").stdout)
+        self.assertNotIn(token, (self.daemon.state / "tokens.json").read_text())
+        self.daemon.voxbus("token", "remove", "crm")
+        self.assertNotIn("crm", self.daemon.voxbus("token", "list").stdout)
+
+    def test_the_journal_verifies_while_it_is_live(self):
+        done = self.daemon.voxbus("journal", "verify", self.daemon.state / "journal", "--json")
+        self.assertTrue(json.loads(done.stdout))
+
+    def test_usage_is_2_and_an_absent_daemon_69(self):
+        self.assertEqual(self.daemon.voxbus("no-such-command", check=False).returncode, 2)
+        absent = self.daemon.folder / "absent"
+        (absent / "channels.d").mkdir(parents=True, exist_ok=True)
+        (absent / "voxbus.yaml").write_text(f"state: {absent}/state\n")
+        done = subprocess.run([BUILD / "bin" / "voxbus", "--config", absent, "status"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 69, done.stderr)
+        self.assertTrue(done.stderr.strip())
+
+    def test_reload_touches_only_what_changed(self):
+        other = self.daemon.folder / "other.csv"
+        other.write_text(cdr(7777))
+        before = self.daemon.wait_for_state("calls", "up")["pid"]
+        self.daemon.channel("other", "phone", {"file": str(other)}, begin="all")
+        self.daemon.process.send_signal(1)
+        wait_for(lambda: self.daemon.interactions("channel=other"), "the new channel brings something")
+        self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+        (self.daemon.conf / "channels.d" / "other.yaml").write_text("channel: other\nplugin: phone\nsettings: {}\n")
+        self.daemon.process.send_signal(1)
+        wait_for(lambda: "nothing was changed" in self.daemon.log(), "a bad file changes nothing")
+        self.assertEqual(self.daemon.channel_status("other")["state"], "up")
+        (self.daemon.conf / "channels.d" / "other.yaml").unlink()
+        self.daemon.process.send_signal(1)
+        wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
+        self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+
+
+if __name__ == "__main__":
+    unittest.main()
