@@ -41,7 +41,8 @@ class ManualClock final : public Clock {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory();
+  // `parent` empty: memory where the system has it, because most tests sync a lot.
+  explicit TemporaryDirectory(std::filesystem::path parent = {});
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
@@ -116,7 +117,8 @@ class Line {
 
 class Store {
  public:
-  Store();
+  enum class Place { memory, disk };
+  explicit Store(Place place = Place::memory);
   ~Store();
 
   Options options;  // changed before open()
