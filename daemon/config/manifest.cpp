@@ -126,4 +126,33 @@ std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& f
   return found;
 }
 
+json::object to_json(const Manifest& manifest) {
+  json::array settings;
+  for (const auto& rule : manifest.settings) {
+    json::object one{{"name", rule.name},
+                     {"type", name_of(rule.type)},
+                     {"required", rule.required},
+                     {"help", rule.help}};
+    if (!rule.default_value.empty()) one["default"] = rule.default_value;
+    if (!rule.choices.empty()) one["choices"] = json::array(rule.choices.begin(), rule.choices.end());
+    if (rule.identity) one["identity"] = true;
+    if (rule.secret) one["secret"] = true;
+    if (rule.minimum) one["minimum"] = *rule.minimum;
+    if (rule.maximum) one["maximum"] = *rule.maximum;
+    settings.emplace_back(std::move(one));
+  }
+  json::array isolation{"process"};
+  if (manifest.inline_permitted) isolation.emplace_back("inline");
+  return {{"name", manifest.name},
+          {"id", manifest.id},
+          {"version", manifest.version},
+          {"summary", manifest.summary},
+          {"abi", json::object{{"major", manifest.abi_major}, {"minor", manifest.abi_minor}}},
+          {"capabilities", json::array(manifest.capabilities.begin(), manifest.capabilities.end())},
+          {"isolation", std::move(isolation)},
+          {"network", manifest.network},
+          {"settings", std::move(settings)},
+          {"file", manifest.library.string()}};
+}
+
 }  // namespace voxbus::config

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "config/problem.hpp"
 
 namespace voxbus::config {
@@ -47,6 +48,8 @@ struct Manifest {
                                                    Problems& problems);
 [[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems);
 [[nodiscard]] std::string_view name_of(SettingRule::Type type);
+// As the API and `voxbus describe --json` show it.
+[[nodiscard]] json::object to_json(const Manifest& manifest);
 
 // What a plugin or a channel may ask for.
 inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
