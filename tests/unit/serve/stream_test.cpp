@@ -187,6 +187,27 @@ TEST_F(Streaming, ServesManyReadersFromOneRing) {
   }
 }
 
+TEST_F(Streaming, SaysWhatIsGoneAndWhereTheRestBegins) {
+  consumers.reset();
+  feed.reset();
+  journal.write_many(4300);
+  journal.drop_before(51);
+  feed = std::make_unique<bus::Feed>(*journal);
+  consumers = std::move(*bus::Consumers::open(journal.folder() / "positions", *feed, clock));
+  start();
+  const std::string old = sequence(10);
+  for (const auto& reply :
+       {get("/v1/stream", "Last-Event-ID: " + old + "\r\n"), get("/v1/stream?from=" + old),
+        get("/v1/events?from=" + old), get("/v1/events/" + old),
+        ask("PUT", "/v1/consumers/a", R"({"from":")" + old + R"("})")}) {
+    EXPECT_EQ(reply.status, 410u);
+    EXPECT_EQ(reply.text("type"), "urn:voxbus:problem:gone");
+    EXPECT_EQ(reply.text("oldest"), sequence(51));
+  }
+  auto stream = open("?from=beginning");
+  EXPECT_EQ(next_event(stream)->id, sequence(51));
+}
+
 TEST_F(Streaming, EndsPromptlyWhenTheServerStops) {
   start();
   auto stream = open("");
