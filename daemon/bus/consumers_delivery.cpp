@@ -70,6 +70,12 @@ Outcome<Fetched> Consumers::Parts::fetch(Consumer& consumer, const std::string& 
     }
   }
 
+  if (const auto held = feed.oldest().position - 1; state.head() < held) {
+    log::warn("retention has overtaken consumer {}: it gets nothing between {} and {}",
+              consumer.name, model::format(feed.at(state.head())), model::format(feed.at(held)));
+    state.pass(held);
+    consumer.unkept = true;
+  }
   bool at_end = false, stopped = false;
   for (int pages = 0; pages < kPagesPerFetch && !at_end && !stopped && !full() && state.has_room();
        ++pages) {

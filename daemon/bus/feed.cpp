@@ -251,6 +251,8 @@ Result<Page> Feed::page(model::Position after, const Filter& filter, const PageL
     page->at_end = false;
     if (page->next > after) return std::move(*page);
   }
+  // Who was overtaken by retention goes on with what is held.
+  after = std::max(after, parts_->journal.oldest() - 1);
   const auto count =
       filter.everything() ? std::min(limits.events, limits.scan_events) : limits.scan_events;
   // Bodies are most of the JSON; without a filter nothing beyond the page is worth reading.

@@ -73,7 +73,7 @@ class Feed {
 
   // --- events ---
   // What matches after `after`, up to the journal's end at this moment. From the ring if that has
-  // it, else from the disk.
+  // it, else from the disk. Below retention: from the oldest on.
   [[nodiscard]] Result<Page> page(model::Position after, const Filter& filter,
                                   const PageLimits& limits);
   // The same without the disk, up to the ring's end, which may be a signal behind the journal's:

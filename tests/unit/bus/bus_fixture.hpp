@@ -3,6 +3,8 @@
 // few words on a channel and returns once they are durable. One thread.
 #pragma once
 
+#include <sqlite3.h>
+
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -87,6 +89,37 @@ class BusJournal {
   void close() {
     leases_.clear();
     journal_.reset();
+  }
+  // The journal's file as it is, to come back with another one's witness: its tail is lost then.
+  void remember() {
+    close();
+    std::filesystem::copy_file(folder_.path() / "journal" / "journal.db",
+                               folder_.path() / "earlier.db",
+                               std::filesystem::copy_options::overwrite_existing);
+    open();
+  }
+  void lose_what_came_since() {
+    close();
+    for (const auto* part : {"journal.db-wal", "journal.db-shm"})
+      std::filesystem::remove(folder_.path() / "journal" / part);
+    std::filesystem::copy_file(folder_.path() / "earlier.db",
+                               folder_.path() / "journal" / "journal.db",
+                               std::filesystem::copy_options::overwrite_existing);
+    open();
+  }
+  // As retention will: rows below `position` are gone. More than 4,096 must be left, so that the
+  // journal does not look for them at its opening.
+  void drop_before(model::Position position) {
+    close();
+    sqlite3* db = nullptr;
+    const auto sql = "DELETE FROM entries WHERE position < " + std::to_string(position) +
+                     "; DELETE FROM evidence WHERE position < " + std::to_string(position);
+    const bool done =
+        sqlite3_open((folder_.path() / "journal" / "journal.db").c_str(), &db) == SQLITE_OK &&
+        sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+    sqlite3_close(db);
+    if (!done) throw std::runtime_error("rows cannot be dropped");
+    open();
   }
   [[nodiscard]] journal::Journal& operator*() { return *journal_; }
   [[nodiscard]] journal::Journal* operator->() { return journal_.get(); }

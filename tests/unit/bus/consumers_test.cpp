@@ -302,6 +302,45 @@ TEST_F(Consuming, TellsWhenSomethingBecameFree) {
   EXPECT_THAT(told, ElementsAre("desk", "desk"));
 }
 
+TEST_F(Consuming, GoesOnBehindALostTail) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning","max_deliver":1})");
+  close();
+  journal.remember();
+  open();
+  journal.write_many(5);
+  EXPECT_EQ(positions("desk").size(), 10u);
+  ASSERT_TRUE(ack("desk", {1, 2, 3, 4, 5, 6, 7}));
+  ASSERT_TRUE(consumers->nack("desk", {feed->at(9)}, 0s));
+  close();
+  journal.lose_what_came_since();
+  open();
+  journal.write_many(2);
+  const auto first = journal->epochs()[1].first;
+  EXPECT_THAT(positions("desk"), ElementsAre(first, first + 1));
+  EXPECT_TRUE(consumers->ack("desk", {{1, 8}}))
+      << "an acknowledgement of the lost tail harms nothing";
+  EXPECT_EQ(shown("desk", "in_flight"), 2);
+  EXPECT_EQ(*consumers->redeliver_parked("desk", std::nullopt), 1u);
+  EXPECT_THAT(positions("desk"), IsEmpty()) << "what was parked is lost as well";
+  EXPECT_EQ(shown("desk", "waiting"), 0);
+}
+
+TEST_F(Consuming, GoesOnWhereRetentionHasOvertakenIt) {
+  journal.write_many(4300);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_THAT(positions("desk", 2), ElementsAre(1, 2));
+  ASSERT_TRUE(ack("desk", {1}));
+  close();
+  journal.drop_before(51);
+  open();
+  EXPECT_THAT(positions("desk", 2), ElementsAre(51, 52)) << "2 can never be delivered again";
+  EXPECT_EQ(shown("desk", "in_flight"), 2);
+  ConsumerRequest request;
+  request.from = model::format(feed->at(10));
+  EXPECT_EQ(consumers->put("other", request, false).error().cause, Cause::gone);
+}
+
 TEST_F(Consuming, SetsADamagedFileAsideAndLives) {
   journal.write_many(3);
   put("desk", R"({"from":"beginning"})");

@@ -172,6 +172,37 @@ TEST(Feed, FindsPlacesByWordBySequenceAndByTime) {
   }
 }
 
+TEST(Feed, GoesOnAtTheNewEpochWhereATailWasLost) {
+  BusJournal journal;
+  journal.write_many(5);
+  journal.remember();
+  journal.write_many(5);
+  journal.lose_what_came_since();
+  ASSERT_EQ(journal->epochs().size(), 2u);
+  journal.write_many(3);
+  Feed feed(*journal);
+  const auto first = journal->epochs()[1].first;
+  EXPECT_EQ(feed.at(first - 1).epoch, 1u);
+  EXPECT_EQ(feed.at(first).epoch, 2u);
+  const auto after = [&](model::Sequence sequence) { return feed.resolve(sequence).after; };
+  EXPECT_EQ(after({1, 3}), 3u) << "both lines have it";
+  EXPECT_EQ(after({1, 10}), first - 1) << "lost: its successors were never read";
+  EXPECT_EQ(after({2, first}), first);
+  EXPECT_EQ(read_all(feed, after({1, 10}), {}, {}).size(), 3u);
+}
+
+TEST(Feed, SaysWhatIsNoLongerHeldAndStartsAtTheOldest) {
+  BusJournal journal;
+  journal.write_many(4300);
+  journal.drop_before(51);
+  Feed feed(*journal);
+  EXPECT_EQ(feed.oldest().position, 51u);
+  EXPECT_EQ(feed.resolve(feed.at(49)).outcome, Start::Outcome::gone);
+  EXPECT_EQ(feed.resolve(feed.at(50)).outcome, Start::Outcome::found);
+  EXPECT_EQ(feed.resolve("beginning").after, 50u);
+  EXPECT_EQ(feed.page(7, {}, {})->events.front()->position(), 51u);
+}
+
 TEST(Feed, GivesOneEventAndItsEvidence) {
   BusJournal journal;
   journal.write({.text = "words", .native_id = "m1"});
