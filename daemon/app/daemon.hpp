@@ -44,6 +44,7 @@ class Daemon {
   std::optional<int> open_journal();
   std::optional<int> open_bus();
   std::optional<int> listen();
+  void supervise();
   void start_channels();
 
   [[nodiscard]] config::Configuration read_configuration(config::Problems& problems) const;
@@ -67,8 +68,8 @@ class Daemon {
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<bus::Feed> feed_;
   std::unique_ptr<bus::Consumers> consumers_;
-  std::unique_ptr<serve::Server> server_;
   std::unique_ptr<host::Supervisor> supervisor_;
+  std::unique_ptr<serve::Server> server_;
 };
 
 }  // namespace voxbus::app

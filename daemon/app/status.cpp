@@ -5,7 +5,8 @@
 
 namespace voxbus::app {
 
-json::array channels_json(const std::vector<host::ChannelStatus>& channels, const journal::Stats& stats) {
+json::array channels_json(const std::vector<host::ChannelStatus>& channels,
+                          const journal::Stats& stats) {
   json::array out;
   for (const auto& channel : channels) {
     json::object one{{"name", channel.name},
@@ -51,40 +52,13 @@ json::object journal_json(const journal::Stats& stats) {
           {"waiting_for_space", stats.waiting_for_space}};
 }
 
-json::object plugin_json(const config::Manifest& manifest) {
-  json::array settings;
-  for (const auto& rule : manifest.settings) {
-    json::object one{{"name", rule.name},
-                     {"type", config::name_of(rule.type)},
-                     {"required", rule.required},
-                     {"help", rule.help}};
-    if (!rule.default_value.empty()) one["default"] = rule.default_value;
-    if (!rule.choices.empty()) one["choices"] = json::array(rule.choices.begin(), rule.choices.end());
-    if (rule.identity) one["identity"] = true;
-    if (rule.secret) one["secret"] = true;
-    if (rule.minimum) one["minimum"] = *rule.minimum;
-    if (rule.maximum) one["maximum"] = *rule.maximum;
-    settings.emplace_back(std::move(one));
-  }
-  json::array isolation{"process"};
-  if (manifest.inline_permitted) isolation.emplace_back("inline");
-  return {{"name", manifest.name},
-          {"id", manifest.id},
-          {"version", manifest.version},
-          {"summary", manifest.summary},
-          {"abi", json::object{{"major", manifest.abi_major}, {"minor", manifest.abi_minor}}},
-          {"capabilities", json::array(manifest.capabilities.begin(), manifest.capabilities.end())},
-          {"isolation", std::move(isolation)},
-          {"network", manifest.network},
-          {"settings", std::move(settings)},
-          {"file", manifest.library.string()}};
-}
-
-json::array plugins_json(const std::vector<config::Manifest>& manifests, const config::Problems& problems) {
+json::array plugins_json(const std::vector<config::Manifest>& manifests,
+                         const config::Problems& problems) {
   json::array out;
-  for (const auto& manifest : manifests) out.emplace_back(plugin_json(manifest));
+  for (const auto& manifest : manifests) out.emplace_back(config::to_json(manifest));
   for (const auto& problem : problems.list()) {
-    if (problem.file.ends_with(".plugin.yaml")) out.emplace_back(json::object{{"file", problem.file}, {"problem", problem.message}});
+    if (problem.file.ends_with(".plugin.yaml"))
+      out.emplace_back(json::object{{"file", problem.file}, {"problem", problem.message}});
   }
   return out;
 }

@@ -2,6 +2,7 @@
 // voxbus-host: loads one plugin for one channel, in a process that may die of it. Started by
 // voxbusd only.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +16,7 @@ int main() {
     std::fputs("voxbus-host is started by voxbusd; to try a plugin: voxbus try FILE.so\n", stderr);
     return 2;
   }
+  ::prctl(PR_SET_DUMPABLE, 0);  // its settings hold secrets
   try {
     ::_exit(voxbus::host::run_host_process(voxbus::app::make_intake, VOXBUS_BUILD));
   } catch (const std::exception& error) {

@@ -40,7 +40,7 @@ class FileDescriptor {
 [[nodiscard]] Result<FileDescriptor> open_file(const std::filesystem::path& path, int flags,
                                                mode_t mode = 0600);
 [[nodiscard]] Status write_all(int fd, std::string_view bytes, std::string_view object);
-// At most `limit` bytes; a longer file is an error.
+// A regular file of at most `limit` bytes; anything else is an error, and never waited for.
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path,
                                             std::size_t limit = 64u << 20);
 [[nodiscard]] Status sync_directory(const std::filesystem::path& directory);

@@ -16,6 +16,8 @@ namespace voxbus {
 [[nodiscard]] std::string_view utf8_prefix(std::string_view text, std::size_t limit);
 // Every malformed sequence becomes U+FFFD.
 [[nodiscard]] std::string utf8_repaired(std::string_view text);
+// Foreign words for a log line or a status: well-formed, on one line, at most `limit` bytes.
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t limit = 2048);
 
 // The candidate nearest to a misspelt word, if one is near enough to be meant.
 [[nodiscard]] std::optional<std::string> did_you_mean(std::string_view word,

@@ -10,6 +10,7 @@ namespace voxbus::config {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace std::chrono_literals;
 
 bool is_channel_name(std::string_view name) {
   if (name.empty() || name.size() > 63 || name.front() == '-') return false;
@@ -19,7 +20,8 @@ bool is_channel_name(std::string_view name) {
 }
 
 bool is_region(std::string_view region) {
-  return region.size() == 2 && std::all_of(region.begin(), region.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  return region.size() == 2 &&
+         std::all_of(region.begin(), region.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 void read_region(Mapping& in, std::string& region) {
@@ -39,7 +41,8 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
   if (in.text("socket", path)) out.socket = path;
   if (in.text("state", path)) {
     out.state = path;
-    if (path.empty() || path.front() != '/') in.report(in.node("state")->mark, "'state' must be an absolute path");
+    if (path.empty() || path.front() != '/')
+      in.report(in.node("state")->mark, "'state' must be an absolute path");
   }
   std::vector<std::string> folders;
   if (in.node("plugins")) {
@@ -47,19 +50,23 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
     out.plugin_folders.assign(folders.begin(), folders.end());
   }
   if (in.text("installation", out.installation) && !is_channel_name(out.installation)) {
-    in.report(in.node("installation")->mark, "'installation' may hold a-z, 0-9 and '-' only, at most 63");
+    in.report(in.node("installation")->mark,
+              "'installation' may hold a-z, 0-9 and '-' only, at most 63");
   }
   in.choice("log_level", out.log_level,
-            {{"trace", std::string("trace")}, {"debug", std::string("debug")}, {"info", std::string("info")},
-             {"warning", std::string("warning")}, {"error", std::string("error")}});
+            {{"trace", std::string("trace")},
+             {"debug", std::string("debug")},
+             {"info", std::string("info")},
+             {"warning", std::string("warning")},
+             {"error", std::string("error")}});
   in.words("hosts", out.hosts);
   in.words("origins", out.origins);
   read_region(in, out.region);
   in.count("max_connections", out.max_connections, 1, 1'000'000);
   if (const auto* journal = in.node("journal")) {
     Mapping keys(document, *journal, problems, "journal");
-    keys.size("wal_ceiling", out.wal_ceiling);
-    keys.size("queue", out.queue);
+    keys.size("wal_ceiling", out.wal_ceiling, 1 << 20, 1ull << 40);
+    keys.size("queue", out.queue, 64 << 10, 1ull << 30);
     keys.finish();
   }
   if (const auto* key = in.node("master_key")) {
@@ -83,14 +90,14 @@ void read_begin(Mapping& in, Begin& begin) {
 // The keys of a channel file that do not need its plugin.
 void read_plain_keys(Mapping& in, Channel& channel) {
   in.flag("enabled", channel.enabled);
-  in.duration("poll_every", channel.poll_every);
+  in.duration("poll_every", channel.poll_every, 10ms, 7 * 24h);
   read_begin(in, channel.begin);
   in.choice("isolation", channel.isolated, {{"process", true}, {"inline", false}});
   in.choice("keep_raw", channel.keep_raw_of_all, {{"all", true}, {"quarantined", false}});
   read_region(in, channel.region);
-  in.size("memory", channel.memory);
+  in.size("memory", channel.memory, kLeastMemory, kMostMemory);
   in.count("descriptors", channel.descriptors, 16, 65'536);
-  in.duration("stop_within", channel.stop_within);
+  in.duration("stop_within", channel.stop_within, kLeastStop, kMostStop);
 }
 
 Channel read_channel(const fs::path& file, const Configuration& all, Problems& problems) {
@@ -104,14 +111,16 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
   if (const auto* name = in.required("channel"); name && in.text("channel", channel.name)) {
     document->confine_to(channel.name);
     if (!is_channel_name(channel.name)) {
-      in.report(name->mark, "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
+      in.report(name->mark,
+                "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
     }
   }
   const auto* plugin = in.required("plugin");
   in.text("plugin", channel.plugin);
   const auto* settings = in.node("settings");
-  const auto manifest = std::find_if(all.manifests.begin(), all.manifests.end(),
-                                     [&](const auto& known) { return known.name == channel.plugin; });
+  const auto manifest =
+      std::find_if(all.manifests.begin(), all.manifests.end(),
+                   [&](const auto& known) { return known.name == channel.plugin; });
   if (manifest != all.manifests.end()) {
     channel.library = manifest->library;
     channel.plugin_id = manifest->id;
@@ -123,32 +132,23 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
     for (const auto& known : all.manifests) names.push_back(known.name);
     const auto meant = did_you_mean(channel.plugin, names);
     std::string folders;
-    for (const auto& folder : all.plugin_folders) folders += (folders.empty() ? "" : ", ") + folder.string();
+    for (const auto& folder : all.plugin_folders)
+      folders += (folders.empty() ? "" : ", ") + folder.string();
     in.report(plugin->mark, "no plugin '" + utf8_repaired(channel.plugin) + "' in " + folders,
               meant ? "did you mean '" + *meant + "'?" : "voxbus plugins lists what is installed");
   }
   read_plain_keys(in, channel);
   in.finish();
   if (manifest != all.manifests.end()) {
-    channel.settings = read_settings(*document, settings, document->root().mark, *manifest, problems);
+    channel.settings =
+        read_settings(*document, settings, document->root().mark, *manifest, problems);
     if (!channel.isolated && !manifest->inline_permitted) {
-      in.report(in.node("isolation")->mark, "plugin '" + manifest->name + "' does not permit isolation: inline",
+      in.report(in.node("isolation")->mark,
+                "plugin '" + manifest->name + "' does not permit isolation: inline",
                 "remove the line: it then runs in a process of its own");
     }
   }
   return channel;
-}
-
-std::vector<fs::path> yaml_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(folder, code)) {
-    if (entry.path().extension() == ".yaml" && !entry.path().filename().string().starts_with('.')) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 // One sentence per channel out of what was reported for it.
@@ -170,17 +170,21 @@ Configuration load(const fs::path& directory, Problems& problems) {
   Configuration out;
   out.directory = directory;
   std::error_code code;
-  if (const auto file = directory / "voxbus.yaml"; fs::exists(file, code)) {
-    if (const auto document = Document::read(file, problems)) read_daemon(*document, out, problems);
+  const auto main_file = directory / "voxbus.yaml";
+  // "Not there" means defaults; "may not be looked at" must not.
+  if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
+    if (const auto document = Document::read(main_file, problems))
+      read_daemon(*document, out, problems);
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
-  for (const auto& file : yaml_files(directory / "channels.d")) {
+  for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
     auto channel = read_channel(file, out, problems);
     const auto twin = std::find_if(out.channels.begin(), out.channels.end(),
                                    [&](const auto& other) { return other.name == channel.name; });
     if (twin != out.channels.end()) {
       problems.add({.file = file.string(),
-                    .message = "channel '" + channel.name + "' is already described in " + twin->file.string(),
+                    .message = "channel '" + channel.name + "' is already described in " +
+                               twin->file.string(),
                     .remedy = "give one of the two another name",
                     .channel = channel.name});
       continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "config/problem.hpp"
 
 namespace voxbus::config {
@@ -21,7 +22,7 @@ struct SettingRule {
   std::string help;
   std::string default_value;  // as written, for help only: the plugin applies it
   std::vector<std::string> choices;
-  std::optional<std::int64_t> minimum, maximum;
+  std::optional<std::int64_t> minimum, maximum;  // of sizes in bytes, of durations in milliseconds
   bool required = false;
   bool identity = false;  // part of the cursor's origin
   bool secret = false;    // never inline
@@ -43,9 +44,16 @@ struct Manifest {
 
 // Reads every NAME.plugin.yaml of the folders in order; of two with one name the first wins, and
 // the second is a problem. A folder that does not exist holds none.
-[[nodiscard]] std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& folders,
-                                                   Problems& problems);
-[[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems);
+[[nodiscard]] std::vector<Manifest> find_manifests(
+    const std::vector<std::filesystem::path>& folders, Problems& problems);
+[[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file,
+                                                    Problems& problems);
 [[nodiscard]] std::string_view name_of(SettingRule::Type type);
+// As the API and `voxbus describe --json` show it.
+[[nodiscard]] json::object to_json(const Manifest& manifest);
+
+// What a plugin or a channel may ask for.
+inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
+inline constexpr std::uint64_t kLeastMemory = 64ull << 20, kMostMemory = 1ull << 40;
 
 }  // namespace voxbus::config

@@ -3,6 +3,7 @@
 // reports the others with the nearest known one. One thread.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -36,7 +37,9 @@ class Mapping {
   // The same, and its absence is a problem.
   const Node* required(std::string_view key) {
     const auto* found = node(key);
-    if (!found) report(node_.mark, "'" + std::string(key) + "' is missing", "add '" + std::string(key) + ": ...'");
+    if (!found)
+      report(node_.mark, "'" + std::string(key) + "' is missing",
+             "add '" + std::string(key) + ": ...'");
     return found;
   }
 
@@ -56,9 +59,14 @@ class Mapping {
       report(found->mark, "'" + std::string(key) + "' is neither true nor false");
     }
   }
-  void duration(std::string_view key, std::chrono::milliseconds& out) { unit(key, out, parse_duration); }
-  void size(std::string_view key, std::uint64_t& out) { unit(key, out, parse_size); }
-  template <class Number>
+  void duration(std::string_view key, std::chrono::milliseconds& out,
+                std::chrono::milliseconds least, std::chrono::milliseconds most) {
+    unit(key, out, least, most, parse_duration, format_duration);
+  }
+  void size(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most) {
+    unit(key, out, least, most, parse_size, format_size);
+  }
+  template<class Number>
   void count(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
     const auto* found = scalar(key);
     if (!found) return;
@@ -66,8 +74,8 @@ class Mapping {
     const auto* end = found->scalar.data() + found->scalar.size();
     const auto [stop, code] = std::from_chars(found->scalar.data(), end, number);
     if (code != std::errc{} || stop != end || number < least || number > most) {
-      report(found->mark, "'" + std::string(key) + "' must be a whole number from " + std::to_string(least) +
-                              " to " + std::to_string(most));
+      report(found->mark, "'" + std::string(key) + "' must be a whole number from " +
+                              std::to_string(least) + " to " + std::to_string(most));
     } else {
       out = static_cast<Number>(number);
     }
@@ -85,11 +93,13 @@ class Mapping {
         report(item.mark, "'" + std::string(key) + "' must list words");
       }
     }
-    if (found->kind == Node::Kind::mapping) report(found->mark, "'" + std::string(key) + "' must be a word or a list");
+    if (found->kind == Node::Kind::mapping)
+      report(found->mark, "'" + std::string(key) + "' must be a word or a list");
   }
   // One of a few words.
-  template <class Choice>
-  void choice(std::string_view key, Choice& out, std::initializer_list<std::pair<std::string_view, Choice>> words) {
+  template<class Choice>
+  void choice(std::string_view key, Choice& out,
+              std::initializer_list<std::pair<std::string_view, Choice>> words) {
     const auto* found = scalar(key);
     if (!found) return;
     std::vector<std::string> names;
@@ -107,7 +117,9 @@ class Mapping {
            meant ? "did you mean '" + *meant + "'?" : "");
   }
 
-  void finish(std::string_view noun = "key") {
+  // A line that may be a misspelt secret is not shown whole: one that is near to a secret's name,
+  // or to none at all where there are secrets.
+  void finish(std::string_view noun = "key", const std::vector<std::string>& secrets = {}) {
     for (const auto& member : node_.members) {
       bool known = false;
       for (const auto& name : known_) known = known || name == member.key;
@@ -115,9 +127,14 @@ class Mapping {
       const auto meant = did_you_mean(member.key, known_);
       std::string all;
       for (const auto& name : known_) all += (all.empty() ? "" : ", ") + name;
-      report(member.mark,
-             "unknown " + std::string(noun) + " '" + utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
-             meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
+      const bool may_be_secret =
+          !secrets.empty() &&
+          (!meant || std::find(secrets.begin(), secrets.end(), *meant) != secrets.end());
+      const auto say = may_be_secret ? &Document::report_key : &Document::report;
+      (document_.*say)(problems_, member.mark,
+                       "unknown " + std::string(noun) + " '" +
+                           utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
+                       meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
     }
   }
 
@@ -134,12 +151,17 @@ class Mapping {
     }
     return found;
   }
-  template <class Value, class Parse>
-  void unit(std::string_view key, Value& out, Parse parse) {
+  template<class Value, class Parse, class Format>
+  void unit(std::string_view key, Value& out, Value least, Value most, Parse parse, Format format) {
     const auto* found = scalar(key);
     if (!found) return;
     if (auto parsed = parse(found->scalar)) {
-      out = *parsed;
+      if (*parsed >= least && *parsed <= most) {
+        out = *parsed;
+      } else {
+        report(found->mark, "'" + std::string(key) + "' must lie between " + format(least) +
+                                " and " + format(most));
+      }
     } else {
       report(found->mark, "'" + std::string(key) + "': " + parsed.error().message);
     }

@@ -48,8 +48,9 @@ class Document {
   // From here on, what is reported is confined to this channel.
   void confine_to(std::string channel) { channel_ = std::move(channel); }
   void report(Problems& problems, Mark mark, std::string message, std::string remedy = {}) const;
-  // The same without showing the line, which may hold a secret.
-  void report_unseen(Problems& problems, Mark mark, std::string message, std::string remedy) const;
+  // The same for a line that may hold a secret: only its key is shown.
+  void report_key(Problems& problems, Mark mark, std::string message,
+                  std::string remedy = {}) const;
 
  private:
   [[nodiscard]] std::string line(int number) const;

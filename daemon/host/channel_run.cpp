@@ -18,11 +18,20 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto kFirstRetry = 1000ms, kLongestRetry = 300'000ms;
 
+// Sizes that structs of the plugin's had in ABI 0.1: what may be read whatever is appended later.
+constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16;
+static_assert(sizeof(voxbus_item) == kItem01 && sizeof(voxbus_attachment) == kAttachment01 &&
+              sizeof(voxbus_failure) == kFailure01 && sizeof(voxbus_probe_1) == kProbe01);
+
 bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
-std::string_view text_of(voxbus_view view) { return {view.data, static_cast<std::size_t>(view.size)}; }
+constexpr std::string_view kDiedReading = "the plugin's process died while this was read";
+
+std::string_view text_of(voxbus_view view) {
+  return {view.data, static_cast<std::size_t>(view.size)};
+}
 
 // Nothing that we call may throw into the plugin's C frames.
-template <class Action>
+template<class Action>
 voxbus_status guarded_status(Action&& action) noexcept {
   try {
     return action();
@@ -42,9 +51,12 @@ struct ChannelRun::Lane {
   std::atomic<bool> active = false;  // between the call into the plugin and its return
   std::int64_t retry_after_ms = 0;
   std::string failure;
+  std::string examined;   // the record that the plugin said it is looking at
   bool has_mark = false;  // the crash mark is the poll lane's
+  bool progress = false;  // emitted or committed in this call
 
-  Lane(ChannelRun* owner, bool poll) : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
+  Lane(ChannelRun* owner, bool poll)
+      : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
       return guarded_status([&] { return of(c).emit(item); });
@@ -58,7 +70,9 @@ struct ChannelRun::Lane {
     call.fail = [](const voxbus_call* c, const voxbus_failure* why) {
       (void)guarded_status([&] { return of(c).fail(why); });
     };
-    call.stopping = [](const voxbus_call* c) -> std::int32_t { return of(c).run->stopping_.load(); };
+    call.stopping = [](const voxbus_call* c) -> std::int32_t {
+      return of(c).run->stopping_.load();
+    };
     call.wake_fd = [](const voxbus_call* c) -> std::int32_t { return of(c).run->wake_.get(); };
   }
   static Lane& of(const voxbus_call* call) {
@@ -66,21 +80,25 @@ struct ChannelRun::Lane {
   }
 
   // Calls into the plugin; an outcome says how it went.
-  template <class Call>
+  template<class Call>
   Outcome enter(Call&& into_plugin) {
     retry_after_ms = 0;
     failure.clear();
+    progress = false;
     active = true;
     const voxbus_status status = into_plugin();
     active = false;
     leave_mark();
-    return {status, retry_after_ms, failure};
+    // "More" without having brought anything would be a busy loop.
+    const bool idle_more = status == VOXBUS_MORE && !progress;
+    return {idle_more ? voxbus_status{VOXBUS_OK} : status, retry_after_ms, failure};
   }
 
   voxbus_status emit(const voxbus_item* item) {
-    constexpr auto kNeeded = sizeof(voxbus_item);
-    if (!active || !item || item->size < kNeeded || item->native_id.size == 0 || !is_sound(item->native_id) ||
-        !is_sound(item->record) || !is_sound(item->raw) || (item->attachment_count > 0 && !item->attachments)) {
+    if (!active || !item || item->size < kItem01 || item->native_id.size == 0 ||
+        item->native_id.size > model::kMaxNativeId || !is_sound(item->native_id) ||
+        !is_sound(item->record) || !is_sound(item->raw) ||
+        (item->attachment_count > 0 && !item->attachments)) {
       return VOXBUS_MISUSE;
     }
     model::Offer offer;
@@ -88,50 +106,81 @@ struct ChannelRun::Lane {
     offer.record = text_of(item->record);
     offer.raw = text_of(item->raw);
     if (item->flags & VOXBUS_ITEM_HAS_VERSION) offer.version = item->version;
-    if (item->flags & VOXBUS_ITEM_HAS_OCCURRED) offer.occurred = TimePoint(microseconds(item->occurred_at));
+    if (item->flags & VOXBUS_ITEM_HAS_OCCURRED)
+      offer.occurred = TimePoint(microseconds(item->occurred_at));
     offer.withdrawn = item->flags & VOXBUS_ITEM_WITHDRAWN;
     offer.backfill = item->flags & VOXBUS_ITEM_BACKFILL;
     offer.unreadable = item->flags & VOXBUS_ITEM_UNREADABLE;
     const auto count = std::min<std::uint64_t>(item->attachment_count, model::kMaxAttachments);
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto* file = item->attachments[i];
-      if (!file || file->size < sizeof(voxbus_attachment) || !is_sound(file->name) || !is_sound(file->media) ||
+      if (!file || file->size < kAttachment01 || !is_sound(file->name) || !is_sound(file->media) ||
           !is_sound(file->bytes)) {
         return VOXBUS_MISUSE;
       }
-      offer.attachments.push_back({text_of(file->name), text_of(file->media), text_of(file->bytes)});
+      offer.attachments.push_back(
+          {text_of(file->name), text_of(file->media), text_of(file->bytes)});
     }
-    enter_mark(offer.native_id);
-    auto made = run->poison_.contains(offer.native_id)
-                    ? run->intake_.quarantine(offer, "the plugin's process died while this was read")
-                    : run->intake_.normalise(offer);
-    leave_mark();
+    auto made = normalised(offer);
+    progress = true;
     return run->outlet_.emit(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
   }
 
+  // Under a mark of its own; afterwards the one that examine() set stands again, because the plugin
+  // may make several items of one record. A crash in here is a crash on this item.
+  model::Item normalised(const model::Offer& offer) {
+    if (run->poison_.contains(offer.native_id)) return run->intake_.quarantine(offer, kDiedReading);
+    enter_mark(offer.native_id);
+    model::Item made;
+    try {
+      made = run->intake_.normalise(offer);
+    } catch (const std::exception& error) {
+      // Should this throw as well, the process dies with the mark set, and poison takes over.
+      made = [&]() noexcept {
+        return run->intake_.quarantine(offer,
+                                       std::string("could not be normalised: ") + error.what());
+      }();
+    }
+    if (examined.empty()) {
+      leave_mark();
+    } else {
+      enter_mark(examined);
+    }
+    return made;
+  }
+
   voxbus_status commit(voxbus_view cursor) {
-    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) return VOXBUS_MISUSE;
+    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor)
+      return VOXBUS_MISUSE;
     if (!run->outlet_.commit(text_of(cursor))) return VOXBUS_STOPPED;
     run->cursor_ = text_of(cursor);
+    leave_mark();  // all before the cursor was survived
+    progress = true;
     return VOXBUS_OK;
   }
 
   voxbus_status examine(voxbus_view id, voxbus_view raw) {
-    if (!active || id.size == 0 || !is_sound(id) || !is_sound(raw)) return VOXBUS_MISUSE;
+    if (!active || id.size == 0 || id.size > model::kMaxNativeId || !is_sound(id) ||
+        !is_sound(raw)) {
+      return VOXBUS_MISUSE;
+    }
+    leave_mark();  // the record before this one was survived
     if (run->poison_.contains(text_of(id))) {
       model::Offer offer;
       offer.native_id = text_of(id);
       offer.raw = text_of(raw);
-      auto made = run->intake_.quarantine(offer, "the plugin's process died while this was read");
+      auto made = run->intake_.quarantine(offer, kDiedReading);
+      progress = true;
       return run->outlet_.emit(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
     }
-    enter_mark(text_of(id));
+    examined = text_of(id);
+    enter_mark(examined);
     return VOXBUS_OK;
   }
 
   voxbus_status fail(const voxbus_failure* why) {
-    if (!active || !why || why->size < sizeof(voxbus_failure) || !is_sound(why->message)) return VOXBUS_MISUSE;
-    failure = utf8_repaired(utf8_prefix(text_of(why->message), 4096));
+    if (!active || !why || why->size < kFailure01 || !is_sound(why->message)) return VOXBUS_MISUSE;
+    failure = one_line(text_of(why->message));
     retry_after_ms = std::clamp<std::int64_t>(why->retry_after_ms, 0, 86'400'000);
     return VOXBUS_OK;
   }
@@ -140,6 +189,7 @@ struct ChannelRun::Lane {
     if (has_mark) run->mark_->examining(id);
   }
   void leave_mark() {
+    examined.clear();
     if (has_mark) run->mark_->idle();
   }
 };
@@ -150,6 +200,7 @@ struct ChannelRun::HostSide {
   ChannelRun* run;
   voxbus_log_1 log{};
   voxbus_clock_1 clock{};
+  voxbus_waiting_1 waiting{};
 
   explicit HostSide(ChannelRun* owner) : run(owner) {
     host.size = sizeof host;
@@ -159,13 +210,23 @@ struct ChannelRun::HostSide {
       const std::string_view name = id ? id : "";
       if (name == VOXBUS_SERVICE_LOG) return &of(h).log;
       if (name == VOXBUS_SERVICE_CLOCK) return &of(h).clock;
+      if (name == VOXBUS_SERVICE_WAITING) return &of(h).waiting;
       return nullptr;
     };
     log.size = sizeof log;
     log.write = [](const voxbus_host* h, std::int32_t level, voxbus_view message) {
       (void)guarded_status([&] {
         if (!is_sound(message)) return VOXBUS_MISUSE;
-        of(h).run->outlet_.log({level, utf8_repaired(utf8_prefix(text_of(message), 2048))});
+        of(h).run->outlet_.log({level, one_line(text_of(message))});
+        return VOXBUS_OK;
+      });
+    };
+    waiting.size = sizeof waiting;
+    waiting.waiting = [](const voxbus_host* h) {
+      // What was emitted without a commit need not wait for the poll's end.
+      (void)guarded_status([&] {
+        of(h).run->poll_lane_->leave_mark();
+        of(h).run->outlet_.polled({});
         return VOXBUS_OK;
       });
     };
@@ -179,8 +240,8 @@ struct ChannelRun::HostSide {
   }
 };
 
-ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet, CrashMark* mark,
-                       const Clock& clock)
+ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet,
+                       CrashMark* mark, const Clock& clock)
     : start_(std::move(start)),
       plugin_(std::move(plugin)),
       intake_(std::move(intake)),
@@ -209,6 +270,10 @@ Outcome ChannelRun::create() {
     channel_ = nullptr;
     return outcome;
   }
+  if (const auto capability = plugin_->entry().capability) {
+    const auto* able = static_cast<const voxbus_probe_1*>(capability(VOXBUS_CAPABILITY_PROBE));
+    if (able && able->size >= kProbe01 && able->probe) probe_ = able;
+  }
   stoppable_.with([&](auto& channel) {
     channel = channel_;
     if (stopping_) plugin_->entry().stop(channel_);
@@ -218,16 +283,21 @@ Outcome ChannelRun::create() {
 
 Outcome ChannelRun::run() {
   if (auto outcome = create(); outcome.status != VOXBUS_OK) return outcome;
-  outlet_.ready({plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
+  outlet_.ready(
+      {plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
   {
     const std::jthread act_thread([this] { act(); });
     while (!stopping_) {
-      const std::string cursor = cursor_;  // commit() replaces it while the plugin still reads this one
+      const std::string cursor =
+          cursor_;  // commit() replaces it while the plugin still reads this one
       const voxbus_view since{cursor.data(), cursor.size()};
-      auto outcome = poll_lane_->enter([&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
+      auto outcome = poll_lane_->enter(
+          [&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
       outlet_.polled(outcome);
       if (stopping_) break;
-      requests_.when_for(pause_after(outcome), [](const Requests& asked) { return asked.stop; }, [](auto&, bool) {});
+      requests_.when_for(
+          pause_after(outcome), [](const Requests& asked) { return asked.stop; },
+          [](auto&, bool) {});
     }
     requests_.with([](Requests& asked) { asked.stop = true; });
     requests_.notify_all();
@@ -240,16 +310,15 @@ Outcome ChannelRun::run() {
 
 void ChannelRun::act() {
   for (;;) {
-    const bool probe = requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
-                                      [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
+    const bool probe =
+        requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
+                       [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
     if (!probe) return;
-    const auto capability = plugin_->entry().capability;
-    const auto* able = capability ? static_cast<const voxbus_probe_1*>(capability(VOXBUS_CAPABILITY_PROBE)) : nullptr;
-    if (!able || able->size < sizeof(voxbus_probe_1) || !able->probe) {
+    if (!probe_) {
       outlet_.probed({VOXBUS_UNSUPPORTED, 0, {}});
       continue;
     }
-    outlet_.probed(act_lane_->enter([&] { return able->probe(channel_, &act_lane_->call); }));
+    outlet_.probed(act_lane_->enter([&] { return probe_->probe(channel_, &act_lane_->call); }));
   }
 }
 
@@ -273,18 +342,25 @@ void ChannelRun::probe() {
 std::chrono::milliseconds ChannelRun::pause_after(const Outcome& outcome) {
   const auto every = milliseconds(start_.poll_every_ms);
   switch (outcome.status) {
-    case VOXBUS_MORE: failures_ = 0; return 0ms;
+    case VOXBUS_MORE:
+      failures_ = 0;
+      return 0ms;
     case VOXBUS_OK:
-    case VOXBUS_STOPPED: failures_ = 0; return every;
-    case VOXBUS_PERMANENT: return kLongestRetry;
-    default: break;
+    case VOXBUS_STOPPED:
+      failures_ = 0;
+      return every;
+    case VOXBUS_PERMANENT:
+      return kLongestRetry;
+    default:
+      break;
   }
   // Exponential, with jitter over its upper half, so that channels of one server do not come back
   // all at once.
   failures_ = std::min(failures_ + 1, 16);
   const auto full = std::min<milliseconds>(kFirstRetry * (1 << (failures_ - 1)), kLongestRetry);
   static thread_local std::minstd_rand random{std::random_device{}()};
-  const auto jittered = full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
+  const auto jittered =
+      full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
   return std::max(jittered, milliseconds(outcome.retry_after_ms));
 }
 

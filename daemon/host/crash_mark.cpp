@@ -15,8 +15,8 @@ namespace voxbus::host {
 
 struct CrashMark::Page {
   std::atomic<std::uint32_t> examining;
-  std::uint32_t length;
-  std::int64_t since;  // nanoseconds of the steady clock
+  std::atomic<std::uint32_t> length;
+  std::atomic<std::int64_t> since;  // nanoseconds of the steady clock
   char native_id[model::kMaxNativeId];
 };
 
@@ -56,9 +56,12 @@ void CrashMark::idle() { page_->examining.store(0, std::memory_order_release); }
 
 std::optional<CrashMark::Examined> CrashMark::examined() const {
   if (page_->examining.load(std::memory_order_acquire) == 0) return std::nullopt;
-  const std::uint32_t length = page_->length;
-  if (length > sizeof page_->native_id) return std::nullopt;
-  return Examined{std::string(page_->native_id, length), std::chrono::nanoseconds(page_->since)};
+  // The page can change under our eyes: each value is read once, and then checked.
+  const std::uint32_t length = page_->length.load(std::memory_order_relaxed);
+  const std::chrono::nanoseconds since(page_->since.load(std::memory_order_relaxed));
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  if (length > sizeof page_->native_id || since.count() < 0 || since > now) return std::nullopt;
+  return Examined{std::string(page_->native_id, length), since};
 }
 
 }  // namespace voxbus::host

@@ -5,11 +5,13 @@ namespace voxbus::host {
 namespace {
 
 constexpr std::size_t kFullItems = 1024, kFullWeight = 512 << 10;
+constexpr std::size_t kBatchWeight = 128;  // an empty batch is not free either
 
 }  // namespace
 
-void CreditOutlet::flush(Gathered& gathered) {
+void CreditOutlet::flush(Gathered& gathered) noexcept {
   if (gathered.batch.items.empty() && !gathered.batch.cursor) return;
+  gathered.weight += kBatchWeight + (gathered.batch.cursor ? gathered.batch.cursor->size() : 0);
   gathered.under_way.push_back(gathered.weight);
   gathered.under_way_weight += gathered.weight;
   gathered.weight = 0;
@@ -19,12 +21,14 @@ void CreditOutlet::flush(Gathered& gathered) {
 bool CreditOutlet::emit(model::Item item) {
   return gathered_.when(
       [&](const Gathered& gathered) {
-        const bool full = gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
+        const bool full =
+            gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
         return gathered.stopped || !full || has_credit(gathered);
       },
       [&](Gathered& gathered) {
         if (gathered.stopped) return false;
-        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight) flush(gathered);
+        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight)
+          flush(gathered);
         gathered.weight += item.weight();
         gathered.batch.items.push_back(std::move(item));
         return true;

@@ -45,7 +45,9 @@ class CreditOutlet : public Outlet {
   [[nodiscard]] bool has_credit(const Gathered& gathered) const {
     return gathered.under_way.empty() || gathered.under_way_weight < credit_;
   }
-  void flush(Gathered& gathered);
+  // Never throws: a batch that is lost between here and the journal must not be followed by
+  // another, and a process that ends is fetched for again.
+  void flush(Gathered& gathered) noexcept;
 
   const std::uint64_t credit_;
   Guarded<Gathered> gathered_;

@@ -26,29 +26,23 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
   }
   void probed(const Outcome& outcome) override {
     channel_.post([outcome](InlineChannel& channel) {
-      channel.amend([&](ChannelStatus& status) { status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message; });
+      channel.amend([&](ChannelStatus& status) {
+        status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message;
+      });
     });
   }
-  void log(const LogLine& line) override {
-    static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                            spdlog::level::warn, spdlog::level::err};
-    log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.channel_.name, line.message);
-  }
+  void log(const LogLine& line) override { channel_.note_log(line); }
 
  protected:
   void deliver(model::Batch batch) override {
-    // The same check as for a process: the record was made by the same code, and one rule is enough.
-    std::erase_if(batch.items, [&](model::Item& item) {
-      auto sound = channel_.around_.check(item);
-      if (!sound) log::error("channel {}: {} (native id '{}')", channel_.channel_.name, sound.error().message, item.native_id);
-      return !sound;
-    });
-    const auto taken = channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
-    if (taken == journal::Submit::over_limit || taken == journal::Submit::stale_lease) {
-      channel_.post([](InlineChannel& channel) {
-        if (channel.run_) channel.run_->stop();
-      });
-    }
+    // After one batch was refused no later one may follow it: its cursor would cover the lost one.
+    if (broken_) return;
+    for (auto& item : batch.items) channel_.around_.admit(item);
+    const auto taken =
+        channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
+    if (taken == journal::Submit::taken) return;
+    broken_ = true;
+    channel_.post([](InlineChannel& channel) { channel.end_run(); });
   }
   void report(const Outcome& outcome) override {
     channel_.post([outcome](InlineChannel& channel) { channel.note_poll(outcome); });
@@ -57,6 +51,7 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
  private:
   InlineChannel& channel_;
   const std::uint64_t lease_;
+  bool broken_ = false;  // deliver() is called under the outlet's lock
 };
 
 InlineChannel::InlineChannel(const config::Channel& channel, Surroundings& surroundings)
@@ -71,28 +66,48 @@ void InlineChannel::start() {
 
 Status InlineChannel::launch() {
   VOXBUS_TRY(plain_settings, settings());
-  VOXBUS_TRY(file, open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
-  VOXBUS_TRY(plugin, Plugin::load(file, channel_.plugin));
+  VOXBUS_TRY(file,
+             open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
   VOXBUS_TRY(opening, open_channel(this));
   lease_ = opening.lease;
   outlet_ = std::make_unique<JournalOutlet>(*this, opening.lease);
   auto frame = start_frame(opening, std::move(plain_settings));
-  auto intake = around_.make_intake(frame);
-  run_ = std::make_unique<ChannelRun>(std::move(frame), std::move(plugin), std::move(intake), *outlet_, nullptr,
-                                      *around_.clock);
   change(Level::starting);
-  lane_ = std::thread([this] {
-    auto outcome = run_->run();
+  // The library's own constructors and destructors run there too: they must not hold up the others.
+  lane_ = std::thread([this, frame = std::move(frame),
+                       file = std::make_shared<FileDescriptor>(std::move(file))]() mutable {
+    auto outcome = live(std::move(frame), *file);
     post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
   });
-  run_->probe();
   return {};
+}
+
+Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
+  auto plugin = Plugin::load(file, channel_.plugin);
+  if (!plugin) return {VOXBUS_PERMANENT, 0, plugin.error().message};
+  if ((*plugin)->id() != channel_.plugin_id) {
+    return {VOXBUS_PERMANENT, 0,
+            "the library says it is '" + (*plugin)->id() + "', its manifest '" +
+                channel_.plugin_id + "'"};
+  }
+  auto intake = around_.make_intake(start);
+  auto run = std::make_unique<ChannelRun>(std::move(start), std::move(*plugin), std::move(intake),
+                                          *outlet_, nullptr, *around_.clock);
+  const bool wanted = running_.with([&](Running& running) {
+    running.run = running.stop ? nullptr : run.get();
+    return !running.stop;
+  });
+  if (!wanted) return {};
+  run->probe();
+  auto outcome = run->run();
+  running_.with([](Running& running) { running.run = nullptr; });
+  return outcome;
 }
 
 void InlineChannel::ended(Outcome outcome) {
   lane_.join();
+  running_.with([](Running& running) { running = {}; });
   around_.journal->close_channel(channel_.name, lease_);
-  run_.reset();
   outlet_.reset();
   if (stopping_) {
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
@@ -114,9 +129,16 @@ void InlineChannel::start_again(std::string why) {
 void InlineChannel::stop(std::function<void()> done) {
   stopping_ = true;
   again_.cancel();
-  if (!run_) return asio::post(*around_.loop, std::move(done));
+  if (!lane_.joinable()) return asio::post(*around_.loop, std::move(done));
   done_ = std::move(done);
-  run_->stop();
+  end_run();
+}
+
+void InlineChannel::end_run() {
+  running_.with([](Running& running) {
+    running.stop = true;
+    if (running.run) running.run->stop();
+  });
 }
 
 void InlineChannel::committed(std::uint64_t lease, std::size_t batches, std::size_t, std::size_t) {

@@ -23,14 +23,22 @@ class InlineChannel final : public Supervised,
  private:
   class JournalOutlet;
   Status launch();
+  // The lane's thread from beginning to end.
+  Outcome live(Start start, const FileDescriptor& file);
+  void end_run();
   void ended(Outcome outcome);
   void start_again(std::string why);
-  void committed(std::uint64_t lease, std::size_t batches, std::size_t items, std::size_t bytes) override;
+  void committed(std::uint64_t lease, std::size_t batches, std::size_t items,
+                 std::size_t bytes) override;
   // Runs `action` on the supervisor's thread, if we still exist.
   void post(std::function<void(InlineChannel&)> action);
 
   std::unique_ptr<JournalOutlet> outlet_;
-  std::unique_ptr<ChannelRun> run_;
+  struct Running {
+    ChannelRun* run = nullptr;  // the lane's own, while it may be stopped
+    bool stop = false;
+  };
+  Guarded<Running> running_;
   std::thread lane_;
   std::uint64_t lease_ = 0;
   boost::asio::steady_timer again_;

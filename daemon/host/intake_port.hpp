@@ -20,7 +20,7 @@ struct Intake {
 };
 using MakeIntake = std::function<Intake(const Start&)>;
 
-// The daemon's second check; any thread.
-using CheckItem = std::function<Status(model::Item&)>;
+// The daemon's second check: what does not pass becomes a quarantined item. Any thread.
+using Admit = std::function<void(model::Item&)>;
 
 }  // namespace voxbus::host

@@ -26,9 +26,12 @@ struct Process {
   FileDescriptor pidfd;  // readable once the process ended
 
   void kill() const;  // SIGKILL to it and whatever it started in its session
-  // How it ended, in words: "exited with 3", "was killed by SIGSEGV"; reaps it. Call when pidfd is
-  // readable.
-  [[nodiscard]] std::string reap();
+  struct End {
+    std::string words;      // "exited with 3", "was killed by SIGSEGV"
+    bool by_fault = false;  // by its own doing: a fault, an abort, an exit nobody asked for
+  };
+  // Reaps it. Call when pidfd is readable.
+  [[nodiscard]] End reap();
 };
 
 // Call on the thread that supervises: the process dies with it.

@@ -7,13 +7,22 @@
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
+namespace {
+
+constexpr int kLogLinesPerSecond = 20;
+
+}  // namespace
 
 std::string_view name_of(Level level) {
   switch (level) {
-    case Level::starting: return "starting";
-    case Level::up: return "up";
-    case Level::degraded: return "degraded";
-    case Level::down: return "down";
+    case Level::starting:
+      return "starting";
+    case Level::up:
+      return "up";
+    case Level::degraded:
+      return "degraded";
+    case Level::down:
+      return "down";
   }
   return "unknown";
 }
@@ -39,12 +48,42 @@ void Supervised::change(Level level, std::string reason, std::string remedy) {
   });
   if (!news) return;
   switch (level) {
-    case Level::starting: log::debug("channel {}: starting", channel_.name); break;
-    case Level::up: log::info("channel {}: up", channel_.name); break;
-    case Level::degraded: log::warn("channel {}: degraded: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
-    case Level::down: log::error("channel {}: down: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
+    case Level::starting:
+      log::debug("channel {}: starting", channel_.name);
+      break;
+    case Level::up:
+      log::info("channel {}: up", channel_.name);
+      break;
+    case Level::degraded:
+      log::warn("channel {}: degraded: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ",
+                remedy);
+      break;
+    case Level::down:
+      log::error("channel {}: down: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ",
+                 remedy);
+      break;
   }
   if (around_.on_change) around_.on_change(status());
+}
+
+void Supervised::note_log(const LogLine& line) {
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
+  const auto now = std::chrono::steady_clock::now();
+  int dropped = 0;
+  const bool write = log_share_.with([&](LogShare& share) {
+    if (now - share.since >= std::chrono::seconds(1)) {
+      dropped = share.dropped;
+      share = {now, 0, 0};
+    }
+    if (++share.written <= kLogLinesPerSecond) return true;
+    ++share.dropped;
+    return false;
+  });
+  if (dropped > 0)
+    log::warn("channel {}: {} lines of the plugin's were dropped", channel_.name, dropped);
+  if (write)
+    log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
 }
 
 void Supervised::note_poll(const Outcome& outcome) {
@@ -52,22 +91,24 @@ void Supervised::note_poll(const Outcome& outcome) {
     case VOXBUS_OK:
     case VOXBUS_MORE:
     case VOXBUS_STOPPED:
-      reset_backoff();
       change(Level::up);
       break;
     case VOXBUS_PERMANENT:
-      change(Level::degraded, outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
+      change(Level::degraded,
+             outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
              "change what it names; it is tried again every five minutes");
       break;
     default:
-      change(Level::degraded, outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
+      change(Level::degraded,
+             outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
              "it is tried again by itself");
   }
 }
 
 std::chrono::milliseconds Supervised::next_backoff() {
   failures_ = std::min(failures_ + 1, 24);
-  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)), around_.longest_backoff);
+  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)),
+                                           around_.longest_backoff);
   // Jitter over the upper half, so that what failed together does not come back together.
   return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
 }
@@ -85,8 +126,12 @@ Result<journal::Opening> Supervised::open_channel(journal::ChannelSink* sink) {
   using From = config::Begin::Kind;
   using To = journal::Begin::Kind;
   const auto kind = channel_.begin.kind;
-  const journal::Begin begin{kind == From::now ? To::now : kind == From::all ? To::all : To::date, channel_.begin.date};
-  auto opening = around_.journal->open_channel({channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
+  const journal::Begin begin{kind == From::now   ? To::now
+                             : kind == From::all ? To::all
+                                                 : To::date,
+                             channel_.begin.date};
+  auto opening = around_.journal->open_channel(
+      {channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
   if (opening && opening->new_origin) {
     log::info("channel {}: a new origin; what is older than {} counts as historic", channel_.name,
               format_rfc3339(opening->begin));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/supervisor.hpp"
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <future>
 #include <set>
 
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "host/fact_writer.hpp"
 #include "host/inline_channel.hpp"
 #include "host/process_channel.hpp"
@@ -18,6 +19,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kFactInterval = 60s;
+constexpr auto kAfterDeadline = 5s;
 
 std::shared_ptr<Supervised> make(const config::Channel& channel, Surroundings& around) {
   if (channel.isolated) return std::make_shared<ProcessChannel>(channel, around);
@@ -55,7 +57,8 @@ void Supervisor::beat() {
 }
 
 std::chrono::steady_clock::time_point Supervisor::last_turn() const {
-  return std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(last_turn_.load()));
+  return std::chrono::steady_clock::time_point(
+      std::chrono::steady_clock::duration(last_turn_.load()));
 }
 
 void Supervisor::add(const config::Channel& channel) {
@@ -65,7 +68,9 @@ void Supervisor::add(const config::Channel& channel) {
     status.plugin = channel.plugin;
     status.level = Level::down;
     status.reason = channel.enabled ? channel.faults : "enabled: false";
-    status.remedy = channel.enabled ? "mend " + channel.file.string() + " ('voxbus check' shows the line) and restart" : "";
+    status.remedy = channel.enabled ? "mend " + channel.file.string() +
+                                          " ('voxbus check' shows the line) and restart"
+                                    : "";
     status.since = around_.clock->now();
     status.isolated = channel.isolated;
     if (channel.enabled) log::error("channel {}: down: {}", channel.name, status.reason);
@@ -85,7 +90,15 @@ void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
     ended.push_back(promise->get_future());
     asio::post(loop_, [channel, promise] { channel->stop([promise] { promise->set_value(); }); });
   }
-  for (auto& one : ended) one.wait();
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    // A process is killed at its deadline; only an inline plugin that ignores stop gets beyond
+    // this.
+    const auto limit = channels[i]->channel().stop_within + kAfterDeadline;
+    if (ended[i].wait_for(limit) != std::future_status::ready) {
+      log::error("channel {}: did not end within {}", channels[i]->channel().name,
+                 format_duration(limit));
+    }
+  }
 }
 
 std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& channels) {
@@ -118,7 +131,8 @@ std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& c
   end(obsolete);
   for (const auto& channel : channels) {
     if (kept.contains(channel.name)) continue;
-    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end()) touched.push_back(channel.name);
+    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end())
+      touched.push_back(channel.name);
     add(channel);
   }
   return touched;

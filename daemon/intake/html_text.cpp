@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <string>
 
 namespace voxbus::intake {
@@ -21,9 +22,10 @@ bool is_one_of(std::string_view name, const auto& names) {
 }
 
 constexpr std::array<std::string_view, 23> kBlocks = {
-    "p",  "div", "li",  "ul",    "ol", "tr",      "table",   "blockquote", "pre",    "h1",   "h2",
-    "h3", "h4",  "h5",         "h6",  "hr",    "dl", "article", "section", "header",     "footer", "form", "address"};
-constexpr std::array<std::string_view, 7> kHidden = {"script", "style", "head",     "title",
+    "p",   "div",     "li",      "ul",     "ol",     "tr",   "table",  "blockquote",
+    "pre", "h1",      "h2",      "h3",     "h4",     "h5",   "h6",     "hr",
+    "dl",  "article", "section", "header", "footer", "form", "address"};
+constexpr std::array<std::string_view, 7> kHidden = {"script",   "style",    "head",  "title",
                                                      "template", "noscript", "object"};
 constexpr std::array<std::string_view, 10> kSpaced = {"p",  "blockquote", "table", "ul", "ol",
                                                       "h1", "h2",         "h3",    "h4", "pre"};
@@ -31,6 +33,8 @@ constexpr std::array<std::string_view, 10> kSpaced = {"p",  "blockquote", "table
 // SAX events in, text out: no tree is built, so a million nested elements cost no memory.
 class Reader {
  public:
+  bool exhausted = false;
+
   void start(std::string_view name, const xmlChar** attributes) {
     ++depth_;
     if (depth_ > kMaxDepth) return;
@@ -113,20 +117,33 @@ class Reader {
   bool space_ = false;
 };
 
-Reader& reader(void* context) { return *static_cast<Reader*>(context); }
+// libxml2 is C: nothing may be thrown through it. Out of memory ends the reading, not the process.
+template<class Action>
+void feed(void* context, Action&& action) noexcept {
+  auto& reader = *static_cast<Reader*>(context);
+  if (reader.exhausted) return;
+  try {
+    action(reader);
+  } catch (const std::bad_alloc&) {
+    reader.exhausted = true;
+  }
+}
 
 }  // namespace
 
 std::string html_to_text(std::string_view html) {
   htmlSAXHandler sax{};
   sax.startElement = [](void* context, const xmlChar* name, const xmlChar** attributes) {
-    reader(context).start(reinterpret_cast<const char*>(name), attributes);
+    feed(context,
+         [&](Reader& reader) { reader.start(reinterpret_cast<const char*>(name), attributes); });
   };
   sax.endElement = [](void* context, const xmlChar* name) {
-    reader(context).end(reinterpret_cast<const char*>(name));
+    feed(context, [&](Reader& reader) { reader.end(reinterpret_cast<const char*>(name)); });
   };
   sax.characters = [](void* context, const xmlChar* text, int length) {
-    reader(context).text({reinterpret_cast<const char*>(text), static_cast<std::size_t>(length)});
+    feed(context, [&](Reader& reader) {
+      reader.text({reinterpret_cast<const char*>(text), static_cast<std::size_t>(length)});
+    });
   };
   sax.ignorableWhitespace = sax.characters;
 
@@ -135,13 +152,15 @@ std::string html_to_text(std::string_view html) {
   htmlParserCtxtPtr parser =
       htmlCreatePushParserCtxt(&sax, &out, nullptr, 0, nullptr, XML_CHAR_ENCODING_UTF8);
   if (!parser) return {};
-  htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+  htmlCtxtUseOptions(
+      parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
   htmlParseChunk(parser, html.data(), static_cast<int>(html.size()), 1);
   if (parser->myDoc) {
     xmlFreeDoc(parser->myDoc);
     parser->myDoc = nullptr;
   }
   htmlFreeParserCtxt(parser);
+  if (out.exhausted) throw std::bad_alloc();
   return out.finish();
 }
 

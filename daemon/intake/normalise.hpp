@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns what a plugin emitted into an item of the bus: one vocabulary, one spelling of every handle,
-// text in one form, every size bounded. Runs where hostile bytes are handled: in the channel's host
-// process (on the lane's thread when inline). What cannot be normalised becomes a quarantined item
-// with its raw bytes; nothing is ever refused.
+// Turns what a plugin emitted into an item of the bus: one vocabulary, one spelling of every
+// handle, text in one form, every size bounded. Runs where hostile bytes are handled: in the
+// channel's host process (on the lane's thread when inline). What cannot be normalised becomes a
+// quarantined item with its raw bytes; nothing is ever refused.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,9 @@ using model::Offer;
 
 struct Rules {
   std::string channel;
-  std::string region;          // for phone numbers without a country, may be empty
-  std::size_t max_item = 0;    // bytes; beyond it only a hash of raw is kept
-  bool keep_raw_of_all = true; // else only of what is quarantined
+  std::string region;           // for phone numbers without a country, may be empty
+  std::size_t max_item = 0;     // bytes; beyond it only a hash of raw is kept
+  bool keep_raw_of_all = true;  // else only of what is quarantined
 };
 
 // One thread at a time.
@@ -40,8 +40,12 @@ class Normaliser {
   Rules rules_;
 };
 
-// The daemon's own check of an item that came over a socket: shape and bounds again, and the author
-// and conversation read out of the record. The error names what is wrong.
+// Shape and bounds of a normalised item; reads the author and conversation out of its record. The
+// error names what is wrong.
 [[nodiscard]] Status check_item(model::Item& item);
+
+// The daemon's second check, of an item that a host process sent: one that does not pass becomes a
+// quarantined item with what it held as evidence, so that nothing is lost and nobody is stopped.
+void admit(model::Item& item);
 
 }  // namespace voxbus::intake

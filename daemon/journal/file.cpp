@@ -41,6 +41,39 @@ Status done(const Connection& connection, int code) {
   return {};
 }
 
+constexpr std::size_t kHeadSize = 100;
+
+std::string head_of(const std::filesystem::path& file) {
+  auto descriptor = open_file(file, O_RDONLY);
+  std::string head(kHeadSize, '\0');
+  const auto got = descriptor ? ::pread(descriptor->get(), head.data(), kHeadSize, 0) : 0;
+  head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return head;
+}
+
+// Whether the fields of SQLite's header that never change are what we wrote. SQLite itself would
+// take some of them for a wish: a read-only file, another size of page.
+bool is_ours(std::string_view head) {
+  struct Field {
+    std::size_t at;
+    std::string_view bytes;
+  };
+  using namespace std::string_view_literals;
+  static constexpr Field kFields[] = {{0, "SQLite format 3\0"sv},
+                                      {16, "\x20\x00"sv},  // pages of 8,192 bytes
+                                      {18, "\x02\x02"sv},
+                                      {20, "\x00\x40\x20\x20"sv},  // WAL; fractions of a page
+                                      {44, "\0\0\0\4"sv},
+                                      {48, "\0\0\0\0\0\0\0\0"sv},  // schema format; no auto-vacuum
+                                      {56, "\0\0\0\1"sv},
+                                      {64, "\0\0\0\0VXJ1"sv},  // UTF-8; application id
+                                      {72, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv}};
+  for (const auto& [at, bytes] : kFields) {
+    if (head.substr(at, bytes.size()) != bytes) return false;
+  }
+  return true;
+}
+
 // Ends the reading of a statement: everything was read, or an error.
 Status ended(const Connection& connection, int code) {
   if (code != SQLITE_DONE) return connection.error("read");
@@ -158,10 +191,14 @@ Status read_names(const Connection& connection, Names& names) {
 Result<Frame> read_frame(const Connection& db) {
   Frame frame;
   int code;
-  VOXBUS_TRY(meta, Statement::prepare(db, "SELECT value FROM meta WHERE key = 'installation'"));
-  if (meta.step() != SQLITE_ROW) return permanent("the journal does not name its installation");
-  frame.installation = meta.bytes(0);
-  meta.reset();
+  VOXBUS_TRY(meta, Statement::prepare(db, "SELECT key, value FROM meta"));
+  std::string format;
+  while ((code = meta.step()) == SQLITE_ROW) {
+    if (meta.bytes(0) == "installation") frame.installation = meta.bytes(1);
+    if (meta.bytes(0) == "format") format = meta.bytes(1);
+  }
+  VOXBUS_CHECK(ended(db, code));
+  if (format != std::to_string(kFormat)) return permanent("the journal does not name its format");
 
   VOXBUS_TRY(epochs, Statement::prepare(db,
                                         "SELECT epoch, first_position, opened_at, reason FROM "
@@ -206,14 +243,19 @@ Result<Frame> read_frame(const Connection& db) {
 Format probe_format(const std::filesystem::path& file) {
   std::error_code gone;
   if (!std::filesystem::exists(file, gone)) return Format::absent;
-  auto db = Connection::open(file, Connection::Mode::immutable);
-  if (!db) return Format::damaged;
-  const auto version = db->number("PRAGMA user_version");
-  if (!version) return Format::damaged;
-  const auto said = db->number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'format'");
-  // Two places say it, so that a damaged byte is not taken for a newer format.
-  if (*version > kFormat && (!said || *said > kFormat)) return Format::newer;
-  return *version == kFormat && said && *said == kFormat ? Format::ours : Format::damaged;
+  const auto head = head_of(file);
+  if (head.size() < kHeadSize) return Format::damaged;
+  const auto version = big32(head, 60);
+  if (version > kFormat) {
+    // Two places say it, so that a damaged byte is not taken for a newer format. Only here may the
+    // file be read without its WAL: otherwise a checkpoint that was cut short would look like
+    // damage.
+    auto db = Connection::open(file, Connection::Mode::immutable);
+    if (!db) return Format::newer;
+    const auto said = db->number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'format'");
+    return said && *said == kFormat ? Format::damaged : Format::newer;
+  }
+  return version == kFormat && is_ours(head) ? Format::ours : Format::damaged;
 }
 
 std::string_view row_columns() {

@@ -39,7 +39,8 @@ struct Reader::Parts {
     };
     const std::string rows = "SELECT " + std::string(row_columns()) + " FROM entries ";
     VOXBUS_CHECK(read_names(db, names));
-    VOXBUS_CHECK(prepare(after, rows + "WHERE position > ?1 ORDER BY position LIMIT ?2"));
+    VOXBUS_CHECK(
+        prepare(after, rows + "WHERE position > ?1 AND position <= ?3 ORDER BY position LIMIT ?2"));
     VOXBUS_CHECK(prepare(one, rows + "WHERE position = ?1"));
     VOXBUS_CHECK(prepare(evidence, "SELECT codec, body FROM evidence WHERE position = ?1"));
     VOXBUS_CHECK(prepare(rare, rows + "WHERE type = ?1 AND position > ?2 AND flags & 16 <> 0 "
@@ -124,7 +125,9 @@ Result<std::vector<model::Event>> Reader::read(model::Position after, std::size_
     const auto end = parts_->context->end->load(std::memory_order_acquire);
     const auto wanted = std::min(max_count - out.size(), kRowsAtOnce);
     parts_->after.bind(1, static_cast<std::int64_t>(after));
-    parts_->after.bind(2, static_cast<std::int64_t>(wanted));
+    // Not beyond what the witness knows, although SQLite shows it a moment earlier.
+    parts_->after.bind(2, static_cast<std::int64_t>(wanted))
+        .bind(3, static_cast<std::int64_t>(end));
     VOXBUS_TRY(rows, parts_->copy(parts_->after, std::min(max_bytes - bytes, kBytesAtOnce)));
     for (const auto& row : rows) {
       const auto position = row.header.position;
@@ -151,7 +154,9 @@ Result<model::Event> Reader::at(model::Position position) {
   VOXBUS_CHECK(parts_->connect());
   parts_->one.bind(1, static_cast<std::int64_t>(position));
   VOXBUS_TRY(rows, parts_->copy(parts_->one, kBytesAtOnce));
-  if (rows.empty()) return permanent("there is no event at position " + std::to_string(position));
+  if (rows.empty() || position > parts_->context->end->load(std::memory_order_acquire)) {
+    return permanent("there is no event at position " + std::to_string(position));
+  }
   return parts_->event(rows.front());
 }
 
@@ -193,8 +198,8 @@ Result<std::vector<model::Event>> Reader::of_type(std::string_view type, model::
   const bool ordinary = type == model::type::kReceived || type == model::type::kRevised ||
                         type == model::type::kWithdrawn;
   while (out.size() < max) {
+    const auto end = parts_->context->end->load(std::memory_order_acquire);
     if (ordinary) {
-      const auto end = parts_->context->end->load(std::memory_order_acquire);
       if (after >= end) break;
       VOXBUS_TRY(events, read(after, kWindow, kBytesAtOnce));
       after = events.empty() ? end : events.back().sequence.position;
@@ -205,6 +210,7 @@ Result<std::vector<model::Event>> Reader::of_type(std::string_view type, model::
     }
     parts_->rare.bind(1, id).bind(2, static_cast<std::int64_t>(after));
     parts_->rare.bind(3, static_cast<std::int64_t>(std::min(max - out.size(), kRowsAtOnce)));
+    parts_->rare.bind(4, static_cast<std::int64_t>(end));
     VOXBUS_TRY(rows, parts_->copy(parts_->rare, kBytesAtOnce));
     if (rows.empty()) break;
     for (const auto& row : rows) {

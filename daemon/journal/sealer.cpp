@@ -17,7 +17,7 @@ constexpr int kLevel = 1;
 constexpr unsigned long long kLongest = 128u << 20;
 
 void bind_cursor(std::string& bound, const model::ChannelIdentity& channel) {
-  bound = "C";
+  bound.assign(1, 'C');
   for (const auto* field : {&channel.name, &channel.plugin, &channel.origin}) {
     put(bound, static_cast<std::uint32_t>(field->size()));
     bound += *field;
@@ -48,14 +48,14 @@ std::string_view Sealer::pack(std::string_view text, std::uint8_t& codec) {
 void Sealer::seal(Row& row, const Key& key, std::string_view body, std::string_view evidence,
                   const Digest& before) {
   const auto packed = pack(body, row.header.codec);
-  bound_ = "B";
+  bound_.assign(1, 'B');
   append_canonical(bound_, row.header);
   const std::string canonical = bound_.substr(1);
   row.body = aead_.seal(key, bound_, packed);
   row.body_hash = hash_.add(row.body).finish();
   if (!evidence.empty()) {
     const auto packed_evidence = pack(evidence, row.evidence_codec);
-    bound_ = "E";
+    bound_.assign(1, 'E');
     put(bound_, row.evidence_codec);
     bound_ += canonical;
     row.evidence = aead_.seal(key, bound_, packed_evidence);
@@ -96,14 +96,14 @@ std::optional<std::string> Opener::unpack(std::optional<std::string> text, std::
 
 std::optional<std::string> Opener::body(const Key& key, const Header& header,
                                         std::string_view sealed) {
-  bound_ = "B";
+  bound_.assign(1, 'B');
   append_canonical(bound_, header);
   return unpack(aead_.open(key, bound_, sealed), header.codec);
 }
 
 std::optional<std::string> Opener::evidence(const Key& key, const Header& header,
                                             std::uint8_t codec, std::string_view sealed) {
-  bound_ = "E";
+  bound_.assign(1, 'E');
   put(bound_, codec);
   append_canonical(bound_, header);
   return unpack(aead_.open(key, bound_, sealed), codec);

@@ -19,7 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "flow"))
 
-CHANNELS = {"one": {"duplicates": 20}, "two": {"duplicates": 0}, "three": {"duplicates": 5}}
+CHANNELS = {"one": {"seed": 1, "duplicates": 20}, "two": {"seed": 2}, "three": {"seed": 3, "duplicates": 5}}
 
 
 def consume(daemon, seen, floors):
@@ -61,7 +61,7 @@ def main():
     daemon = Daemon()
     per_channel = max(2_000, options.rounds * 400)
     for name, extra in CHANNELS.items():
-        daemon.channel(name, "generator", {"count": per_channel, "size": 300, "seed": name, "rate": 4000, **extra},
+        daemon.channel(name, "generator", {"count": per_channel, "size": 300, "rate": 4000, "batch": 50, "raw_size": 200, **extra},
                        begin="all")
     expected = per_channel * len(CHANNELS)
     seen, floors = collections.Counter(), []

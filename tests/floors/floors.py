@@ -15,7 +15,7 @@ HEIGHT = {
 }
 # The command and the console speak to the daemon as any consumer does, over HTTP. Of its own code
 # the command has what works without a daemon: `try` starts a host, `journal verify` reads a journal.
-ONLY = {"cli": {"base", "model", "config", "host", "journal"}, "console": {"base", "model", "config"}}
+ONLY = {"cli": {"base", "model", "config", "host", "journal", "serve"}, "console": {"base", "model", "config"}}
 MAX_LINES = 500
 SOURCES = {".cpp", ".hpp", ".h", ".c", ".ipp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')

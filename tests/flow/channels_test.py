@@ -89,7 +89,7 @@ class Channels(unittest.TestCase):
 
     def test_calls_are_read_with_e164_rotation_and_half_written_lines(self):
         calls = self.daemon.folder / "Master.csv"
-        line = cdr(1, source="(202) 555-0101")
+        line = cdr(1, source="2025550101")
         calls.write_text(line[:40])
         self.daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
         self.daemon.start()

@@ -42,16 +42,16 @@ class Trouble(unittest.TestCase):
         self.degraded("wrong_abi", "plugin ABI")
 
     def test_a_plugin_that_exports_more_than_its_entry(self):
-        self.degraded("second_symbol", "exports")
+        self.degraded("two_symbols", "exports")
 
     def test_a_plugin_that_throws(self):
         self.degraded("throws", "")
 
     def test_a_plugin_that_exits_while_it_is_made(self):
-        self.degraded("exits", "exited")
+        self.degraded("exits_in_create", "exited")
 
     def test_a_plugin_that_never_comes_up(self):
-        self.degraded("endless_create", "did not come up")
+        self.degraded("loops_in_create", "did not come up")
 
     def test_a_plugin_that_closes_all_descriptors(self):
         self.daemon.channel("bad", "closes_descriptors")
@@ -158,11 +158,12 @@ class Trouble(unittest.TestCase):
                 self.assertNotIn(canary.encode(), path.read_bytes(), path)
 
     def test_an_item_above_a_megabyte_crosses_as_a_memory_file(self):
-        self.daemon.channel("bad", "generator", {"count": 3, "size": 200, "raw_size": 5_000_000})
+        self.daemon.channel("bad", "generator", {"count": 3, "size": 200, "raw_size": 5_300_000})
         self.daemon.start()
         events = wait_for(lambda: (lambda all_: len(all_) >= 3 and all_)(self.daemon.interactions("channel=bad")), "3 large items")
         status, raw = self.daemon.get(f"/v1/events/{events[0]['sequence']}/raw", parse=False)
-        self.assertEqual((status, len(raw)), (200, 5_000_000))
+        self.assertEqual(status, 200)
+        self.assertGreater(len(raw), 5 << 20)
 
     def test_a_two_gigabyte_line_is_passed_over_with_flat_memory(self):
         huge = self.daemon.folder / "huge.csv"

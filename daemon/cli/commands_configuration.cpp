@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// check, plugins, describe, try, schema: what needs files and no daemon.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/try_plugin.hpp"
+#include "config/configuration.hpp"
+#include "host/plugin_file.hpp"
+#include "model/schemas.hpp"
+
+namespace voxbus::cli {
+namespace {
+
+json::object to_json(const config::Problem& problem) {
+  json::object out{{"file", problem.file}, {"message", problem.message}};
+  if (problem.mark.line > 0) {
+    out["line"] = problem.mark.line;
+    out["column"] = problem.mark.column;
+  }
+  if (!problem.remedy.empty()) out["remedy"] = problem.remedy;
+  if (!problem.channel.empty()) out["channel"] = problem.channel;
+  return out;
+}
+
+std::string plural(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+// Beyond the files: is the plugin's library there, may it be loaded, can its secrets be read?
+void check_surroundings(const config::Configuration& configuration, config::Problems& problems) {
+  for (const auto& channel : configuration.channels) {
+    if (!channel.faults.empty() || !channel.enabled) continue;
+    const auto report = [&](std::string message, std::string remedy) {
+      problems.add({.file = channel.file.string(),
+                    .message = std::move(message),
+                    .remedy = std::move(remedy),
+                    .channel = channel.name});
+    };
+    if (const auto opened = host::open_plugin(channel.library, host::Trust::owned); !opened) {
+      report(opened.error().message, "voxbusd will not load it");
+    }
+    for (const auto& secret : channel.settings.secrets) {
+      if (secret.from != config::SecretReference::From::file)
+        continue;  // systemd has those at start only
+      if (const auto read = config::resolve(secret); !read) report(read.error().message, "");
+    }
+  }
+}
+
+void run_check(const Common& common, const std::string& directory, bool trust) {
+  const std::filesystem::path folder =
+      directory.empty() ? common.configuration : std::filesystem::path(directory);
+  if (std::error_code code; !std::filesystem::is_directory(folder, code)) {
+    throw Trouble{kConfiguration,
+                  folder.string() + " is no folder: name the one with voxbus.yaml and channels.d/"};
+  }
+  config::Problems problems;
+  const auto configuration = config::load(folder, problems);
+  if (!trust) check_surroundings(configuration, problems);
+  if (common.json) {
+    json::array list;
+    for (const auto& problem : problems.list()) list.emplace_back(to_json(problem));
+    print_json(json::object{{"directory", folder.string()},
+                            {"channels", configuration.channels.size()},
+                            {"problems", std::move(list)}});
+    if (!problems.empty()) throw Trouble{kConfiguration, ""};
+    return;
+  }
+  for (const auto& problem : problems.list()) fmt::print("{}", config::render(problem));
+  if (!problems.empty()) throw Trouble{kConfiguration, plural(problems.list().size(), "problem")};
+  fmt::print("{}: {}, no problem\n", folder.string(),
+             plural(configuration.channels.size(), "channel"));
+}
+
+std::vector<config::Manifest> manifests(const Common& common, config::Problems& problems) {
+  return config::load(common.configuration, problems).manifests;
+}
+
+void run_plugins(const Common& common) {
+  config::Problems problems;
+  const auto found = manifests(common, problems);
+  json::array list;
+  for (const auto& manifest : found) {
+    if (common.json) {
+      list.emplace_back(config::to_json(manifest));
+    } else {
+      fmt::print("{} {} {}\n", column(manifest.name, 16), column(manifest.version, 10),
+                 manifest.summary);
+      fmt::print("                            {}\n", manifest.library.string());
+    }
+  }
+  for (const auto& problem : problems.list()) {
+    if (!problem.file.ends_with(".plugin.yaml")) continue;
+    if (common.json) {
+      list.emplace_back(to_json(problem));
+    } else {
+      fmt::print("{}", config::render(problem));
+    }
+  }
+  if (common.json) return print_json(list);
+  if (found.empty()) fmt::print("no plugins; the folders are named by 'plugins:' in voxbus.yaml\n");
+}
+
+void run_describe(const Common& common, const std::string& name) {
+  config::Problems problems;
+  const auto found = manifests(common, problems);
+  const auto manifest =
+      std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.name == name; });
+  if (manifest == found.end()) {
+    std::vector<std::string> names;
+    for (const auto& one : found) names.push_back(one.name);
+    const auto meant = did_you_mean(name, names);
+    throw Trouble{kFailed, "no plugin '" + name + "'" +
+                               (meant ? "; did you mean '" + *meant + "'?"
+                                      : "; 'voxbus plugins' lists them")};
+  }
+  if (common.json) return print_json(config::to_json(*manifest));
+  fmt::print("{} {} ({})\n{}\n\n", manifest->name, manifest->version, manifest->id,
+             manifest->summary);
+  fmt::print("isolation: process{}; network: {}; ABI {}.{}\n\nsettings:\n",
+             manifest->inline_permitted ? " or inline" : "", manifest->network, manifest->abi_major,
+             manifest->abi_minor);
+  for (const auto& rule : manifest->settings) {
+    std::string more = rule.required                ? "required"
+                       : rule.default_value.empty() ? ""
+                                                    : "default " + rule.default_value;
+    if (rule.secret) more += more.empty() ? "secret" : ", secret";
+    if (rule.identity) more += more.empty() ? "names the origin" : ", names the origin";
+    std::string type(config::name_of(rule.type));
+    if (!rule.choices.empty()) {
+      type.clear();
+      for (const auto& choice : rule.choices) type += (type.empty() ? "" : "|") + choice;
+    }
+    fmt::print("  {} {} {}\n      {}\n", column(rule.name, 20), column(type, 16), more, rule.help);
+  }
+}
+
+std::filesystem::path host_program() {
+  std::error_code code;
+  const auto beside =
+      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
+  return std::filesystem::exists(beside, code) ? beside
+                                               : std::filesystem::path(VOXBUS_HOST_PROGRAM);
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Common& common) {
+  struct Options {
+    std::string directory;
+    bool trust = false;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "check", "Show every problem of every configuration file at once; exit 78 if there is one");
+  command->add_option("DIRECTORY", options->directory, "Instead of --config");
+  command->add_flag("--trust", options->trust,
+                    "Do not look at who may write the plugins' files, or at secrets");
+  command->add_flag("--json", common.json, "As JSON");
+  command->callback([=, &common] { run_check(common, options->directory, options->trust); });
+}
+
+void add_plugins(CLI::App& app, Common& common) {
+  auto* command = app.add_subcommand("plugins", "List the plugins found, from their manifests");
+  command->add_flag("--json", common.json, "As JSON");
+  command->callback([&common] { run_plugins(common); });
+}
+
+void add_describe(CLI::App& app, Common& common) {
+  auto name = std::make_shared<std::string>();
+  auto* command = app.add_subcommand("describe", "Show a plugin's settings, from its manifest");
+  command->add_option("PLUGIN", *name, "As `voxbus plugins` lists it")->required();
+  command->add_flag("--json", common.json, "As JSON");
+  command->callback([=, &common] { run_describe(common, *name); });
+}
+
+void add_try(CLI::App& app, Common& common) {
+  auto options = std::make_shared<TryOptions>();
+  auto* command =
+      app.add_subcommand("try", "Run a plugin without a daemon and print what it brings");
+  command->add_option("FILE", options->library, "The plugin's .so, its manifest beside it")
+      ->required();
+  command->add_option("--set", options->settings, "key=value, once for each setting")->take_all();
+  command->add_option("--cursor", options->cursor, "Start after this cursor");
+  command->add_option("--region", options->region, "Country of phone numbers without one, as US");
+  command->add_option("--limit", options->limit, "Stop after so many items");
+  command->add_flag("--trust", options->trust, "Load it whoever may write the file");
+  command->add_flag("--follow", options->follow, "Go on after the first poll, until Ctrl-C");
+  command->add_flag("--json", common.json, "One JSON object per line");
+  command->callback([=, &common] {
+    options->json = common.json;
+    options->host_program = host_program();
+    options->build = VOXBUS_BUILD;
+    if (const int code = try_plugin(*options); code != 0) throw Trouble{code, ""};
+  });
+}
+
+void add_schema(CLI::App& app, Common& common) {
+  auto name = std::make_shared<std::string>();
+  auto* command = app.add_subcommand("schema", "Print a JSON Schema of the records, or list them");
+  command->add_option("NAME", *name, "As interaction.v1");
+  command->add_flag("--json", common.json, "As JSON");
+  command->callback([=, &common] {
+    json::array names;
+    for (const auto& schema : model::schemas()) {
+      if (schema.name == *name) return fmt::print("{}", schema.text);
+      names.emplace_back(schema.name);
+    }
+    if (!name->empty())
+      throw Trouble{kFailed, "no schema '" + *name + "'; 'voxbus schema' lists them"};
+    if (common.json) return print_json(names);
+    for (const auto& schema : model::schemas()) fmt::print("{}\n", schema.name);
+  });
+}
+
+}  // namespace voxbus::cli

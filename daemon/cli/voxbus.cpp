@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// voxbus: looks at the bus, follows it, exports from it, checks configurations, tries plugins.
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <clocale>
+#include <csignal>
+
+#include "cli/commands.hpp"
+
+int main(int count, char** arguments) {
+  using namespace voxbus::cli;
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // how wide a character is
+  std::signal(SIGPIPE, SIG_DFL);        // voxbus tail | head ends
+  ::curl_global_init(CURL_GLOBAL_DEFAULT);
+  CLI::App app{"Looks at the Voxbus, follows it, exports from it and checks its configuration"};
+  Common common;
+  app.add_option("--config", common.configuration, "Folder with voxbus.yaml and channels.d/")
+      ->capture_default_str();
+  app.add_option("--url", common.url,
+                 "Of another daemon, as http://bus.example.org:8420; needs a token");
+  app.add_option("--token-file", common.token_file,
+                 "File with the token for --url; else the variable VOXBUS_TOKEN");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "voxbus " VOXBUS_BUILD);
+  app.footer(
+      "Exit status: 0 done, 1 failed, 2 wrong usage, 69 no daemon, 78 configuration. Manual: man "
+      "voxbus");
+  for (const auto add : {add_check, add_plugins, add_describe, add_try, add_status, add_tail,
+                         add_export, add_consumer, add_token, add_journal, add_schema}) {
+    add(app, common);
+  }
+  app.add_subcommand("version", "Print the version")->callback([] {
+    fmt::print("voxbus {}\n", VOXBUS_BUILD);
+  });
+  try {
+    app.parse(count, arguments);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kMisused;
+  } catch (const Trouble& trouble) {
+    std::fflush(stdout);
+    if (!trouble.message.empty()) fmt::print(stderr, "voxbus: {}\n", trouble.message);
+    return trouble.code;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "voxbus: {}\n", error.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// /v1/consumers, but for …/fetch.
+#include <algorithm>
+
+#include "base/units.hpp"
+#include "serve/core.hpp"
+#include "serve/handlers.hpp"
+#include "serve/problem.hpp"
+
+namespace voxbus::serve {
+namespace {
+
+constexpr std::size_t kMostParkedShown = 100;
+
+Answer json_answer(const json::value& value, unsigned status = 200) {
+  Answer answer;
+  answer.status = status;
+  answer.body = json::serialize(value) + "\n";
+  return answer;
+}
+
+Answer settled_answer(Core& core, const bus::Outcome<bus::Settled>& settled) {
+  if (!settled) return problem(settled.error(), core.feed);
+  return json_answer(
+      json::object{{"floor", model::format(settled->floor)}, {"in_flight", settled->in_flight}});
+}
+
+std::optional<Answer> refuse_unknown(const json::object& body,
+                                     std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : body) {
+    const std::string_view name(key.data(), key.size());
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return bad_parameter(name, "unknown member '" + std::string(name) + "'");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Answer list_consumers(Core& core, const Request&) {
+  return json_answer(json::object{{"consumers", core.consumers.list()}});
+}
+
+Answer put_consumer(Core& core, const Request& request) {
+  const auto body = read_json(request);
+  if (body.refusal) return *body.refusal;
+  const auto wanted = bus::read_consumer_request(body.object);
+  if (!wanted) return problem(wanted.error(), core.feed);
+  const auto* update = request.target.parameter("update");
+  auto put = core.consumers.put(request.segment(2), *wanted, update && *update == "1");
+  if (!put) return problem(put.error(), core.feed);
+  return json_answer(put->consumer, put->created ? 201 : 200);
+}
+
+Answer show_consumer(Core& core, const Request& request) {
+  auto shown = core.consumers.show(request.segment(2));
+  if (!shown) return problem(shown.error(), core.feed);
+  return json_answer(*shown);
+}
+
+Answer delete_consumer(Core& core, const Request& request) {
+  const auto removed = core.consumers.remove(request.segment(2));
+  if (!removed) return problem(removed.error(), core.feed);
+  Answer answer;
+  answer.status = 204;
+  return answer;
+}
+
+Answer acknowledge(Core& core, const Request& request) {
+  const auto body = read_json(request);
+  if (body.refusal) return *body.refusal;
+  if (auto unknown = refuse_unknown(body.object, {"sequences", "through", "nack", "delay"}))
+    return *unknown;
+  const auto& name = request.segment(2);
+  const bool sequences = body.object.contains("sequences"),
+             through = body.object.contains("through"), nack = body.object.contains("nack");
+  if (sequences + through + nack != 1) {
+    return bad_parameter("sequences", "give one of 'sequences', 'through' and 'nack'");
+  }
+  if (through) {
+    const auto text = json::text_at(body.object, "through");
+    const auto sequence = model::parse_sequence(text.value_or(""));
+    if (!sequence) return bad_parameter("through", "through: " + sequence.error().message);
+    return settled_answer(core, core.consumers.ack_through(name, *sequence));
+  }
+  const auto list = read_sequences(body.object, nack ? "nack" : "sequences");
+  if (list.refusal) return *list.refusal;
+  if (sequences) return settled_answer(core, core.consumers.ack(name, list.sequences));
+  std::chrono::milliseconds delay{0};
+  if (body.object.contains("delay")) {
+    const auto text = json::text_at(body.object, "delay");
+    const auto duration = parse_duration(text.value_or(""));
+    if (!duration || *duration > std::chrono::hours(12))
+      return bad_parameter("delay", "delay: a duration up to 12h is expected, such as 10s");
+    delay = *duration;
+  }
+  return settled_answer(core, core.consumers.nack(name, list.sequences, delay));
+}
+
+Answer list_parked(Core& core, const Request& request) {
+  auto parked = core.consumers.parked(request.segment(2), kMostParkedShown);
+  if (!parked) return problem(parked.error(), core.feed);
+  return json_answer(*parked);
+}
+
+Answer redeliver_parked(Core& core, const Request& request) {
+  const auto body = read_json(request);
+  if (body.refusal) return *body.refusal;
+  if (auto unknown = refuse_unknown(body.object, {"sequences", "all"})) return *unknown;
+  std::optional<std::vector<model::Sequence>> which;
+  if (!json::flag_at(body.object, "all")) {
+    auto list = read_sequences(body.object, "sequences");
+    if (list.refusal) return *list.refusal;
+    which = std::move(list.sequences);
+  }
+  const auto count = core.consumers.redeliver_parked(request.segment(2), which);
+  if (!count) return problem(count.error(), core.feed);
+  return json_answer(json::object{{"redelivered", *count}});
+}
+
+}  // namespace voxbus::serve

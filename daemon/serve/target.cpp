@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve/target.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace voxbus::serve {
+namespace {
+
+constexpr std::size_t kMaxSegments = 32;
+constexpr std::size_t kMaxParameters = 256;
+
+Result<std::string> decoded(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '%') {
+      const auto byte = at + 2 < text.size() ? from_hex(text.substr(at + 1, 2)) : std::nullopt;
+      if (!byte || byte->size() != 1)
+        return permanent("a percent sign is not followed by two hex digits");
+      out += *byte;
+      at += 2;
+    } else {
+      out += plus_is_space && text[at] == '+' ? ' ' : text[at];
+    }
+  }
+  const bool control = std::any_of(out.begin(), out.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+  if (control || !is_utf8(out)) return permanent("the target is not clean UTF-8");
+  return out;
+}
+
+}  // namespace
+
+const std::string* Target::parameter(std::string_view name) const {
+  const auto found = std::find_if(parameters.begin(), parameters.end(),
+                                  [&](const Parameter& p) { return p.name == name; });
+  return found == parameters.end() ? nullptr : &found->value;
+}
+
+Result<Target> parse_target(std::string_view text) {
+  Target target;
+  if (!text.starts_with('/')) return permanent("the target is not a path");
+  text = text.substr(0, text.find('#'));
+  const auto question = std::min(text.find('?'), text.size());
+  auto path = text.substr(1, question - 1);
+  while (!path.empty()) {
+    const auto slash = std::min(path.find('/'), path.size());
+    VOXBUS_TRY(segment, decoded(path.substr(0, slash), false));
+    if (target.path.size() == kMaxSegments) return permanent("the path is too long");
+    target.path.push_back(std::move(segment));
+    path.remove_prefix(std::min(slash + 1, path.size()));
+  }
+  auto query = text.substr(std::min(question + 1, text.size()));
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    const auto pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (pair.empty()) continue;
+    const auto equals = std::min(pair.find('='), pair.size());
+    VOXBUS_TRY(name, decoded(pair.substr(0, equals), true));
+    VOXBUS_TRY(value, decoded(pair.substr(std::min(equals + 1, pair.size())), true));
+    if (target.parameters.size() == kMaxParameters)
+      return permanent("there are too many parameters");
+    target.parameters.push_back({std::move(name), std::move(value)});
+  }
+  return target;
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain)
+      out += c;
+    else
+      out += '%' + to_hex(std::string_view(&c, 1));
+  }
+  return out;
+}
+
+}  // namespace voxbus::serve

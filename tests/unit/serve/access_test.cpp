@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "serve/access.hpp"
+#include "serve_fixture.hpp"
+
+namespace voxbus::serve {
+namespace {
+
+using test::Connection;
+using testing::HasSubstr;
+using testing::Not;
+using ServingAccess = test::Serving;
+
+TEST_F(ServingAccess, AsksForATokenOverTcp) {
+  start();
+  auto connection = connect();
+  connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto reply = connection.reply();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 401u);
+  EXPECT_THAT(reply->headers.at("www-authenticate"), HasSubstr("Bearer"));
+  EXPECT_EQ(reply->headers.at("content-type"), "application/problem+json");
+  EXPECT_EQ(reply->text("type"), "urn:voxbus:problem:unauthorised");
+  for (const auto* wrong : {"Bearer", "Bearer ", "Bearer x", "Basic dXNlcjpwYXNz", "bearer  "}) {
+    connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: " +
+                   std::string(wrong) + "\r\n\r\n");
+    EXPECT_EQ(connection.reply()->status, 401u) << wrong;
+  }
+  connection.say("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(connection.reply()->status, 401u) << "which paths exist is nobody's business";
+}
+
+TEST_F(ServingAccess, KnowsATokenAsSoonAsItIsMadeAndForgetsItWhenItIsRemoved) {
+  start();
+  const auto status = [&](const std::string& secret) {
+    auto connection = connect();
+    connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
+                   "\r\n\r\n");
+    return connection.reply()->status;
+  };
+  EXPECT_EQ(status(token), 200u);
+  const auto second = add_token(options.tokens, "second");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(status(*second), 200u);
+  ASSERT_TRUE(remove_token(options.tokens, "second"));
+  EXPECT_EQ(status(*second), 401u);
+  EXPECT_EQ(status(token), 200u);
+}
+
+TEST_F(ServingAccess, KeepsTokensHashedAndPrivate) {
+  const auto text = *read_file(options.tokens);
+  EXPECT_THAT(text, Not(HasSubstr(token)));
+  EXPECT_THAT(token, testing::MatchesRegex("vxb_[0-9a-f]{40}"));
+  struct stat file {};
+  ASSERT_EQ(::stat(options.tokens.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777, 0600u);
+  EXPECT_FALSE(add_token(options.tokens, "tester")) << "a name stands for one token";
+  EXPECT_FALSE(add_token(options.tokens, "a b"));
+  EXPECT_FALSE(remove_token(options.tokens, "nobody"));
+  EXPECT_EQ(read_tokens(options.tokens)->size(), 1u);
+}
+
+TEST_F(ServingAccess, KeepsItsTokensWhileTheirFileIsUnreadable) {
+  start();
+  EXPECT_EQ(get("/v1/status").status, 200u);
+  ASSERT_TRUE(replace_file(options.tokens, "no json at all"));
+  EXPECT_EQ(get("/v1/status").status, 200u);
+}
+
+TEST_F(ServingAccess, RefusesForeignHostNames) {
+  options.hosts = {"voxbus.example.org"};
+  start();
+  const auto status = [&](const std::string& host) {
+    auto connection = connect();
+    connection.say("GET /healthz HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    return connection.reply()->status;
+  };
+  for (const auto* ours : {"localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8420",
+                           "voxbus.example.org", "Voxbus.Example.org:99"}) {
+    EXPECT_EQ(status(ours), 200u) << ours;
+  }
+  for (const auto* foreign :
+       {"evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8420", "10.0.0.1"}) {
+    EXPECT_EQ(status(foreign), 403u) << foreign;
+  }
+  auto connection = connect();
+  connection.say("GET /healthz HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(connection.reply()->status, 400u) << "no host at all";
+}
+
+TEST_F(ServingAccess, RefusesPagesOfForeignOrigins) {
+  options.origins = {"https://desk.example.org"};
+  start();
+  const auto foreign = get("/v1/status", "Origin: https://evil.example\r\n");
+  EXPECT_EQ(foreign.status, 403u);
+  EXPECT_EQ(foreign.headers.count("access-control-allow-origin"), 0u);
+  EXPECT_EQ(get("/v1/status", "Origin: null\r\n").status, 403u);
+  const auto ours = get("/v1/status", "Origin: https://desk.example.org\r\n");
+  EXPECT_EQ(ours.status, 200u);
+  EXPECT_EQ(ours.headers.at("access-control-allow-origin"), "https://desk.example.org");
+  auto connection = connect();
+  connection.say(
+      "OPTIONS /v1/status HTTP/1.1\r\nHost: localhost\r\nOrigin: https://desk.example.org\r\n\r\n");
+  const auto asked = connection.reply();
+  EXPECT_EQ(asked->status, 204u);
+  EXPECT_THAT(asked->headers.at("access-control-allow-headers"), HasSubstr("Authorization"));
+  auto local = connect_local();
+  local.say("GET /v1/status HTTP/1.1\r\nOrigin: https://evil.example\r\n\r\n");
+  EXPECT_EQ(local.reply()->status, 403u);
+}
+
+TEST_F(ServingAccess, ServesItsOwnUserAtTheUnixSocketWithoutAToken) {
+  start();
+  struct stat socket {};
+  ASSERT_EQ(::stat(options.socket.c_str(), &socket), 0);
+  EXPECT_EQ(socket.st_mode & 0777, 0660u);
+  auto connection = connect_local();
+  connection.say("GET /v1/status HTTP/1.1\r\nHost: anything\r\n\r\n");
+  EXPECT_EQ(connection.reply()->status, 200u);
+  connection.say("GET /v1/status HTTP/1.1\r\nAuthorization: Bearer wrong\r\n\r\n");
+  EXPECT_EQ(connection.reply()->status, 401u) << "a wrong token is wrong everywhere";
+}
+
+TEST(Access, AdmitsRootTheServiceAndTheSocketsGroupOnly) {
+  Access access({.listen = "127.0.0.1:1"});
+  access.set_socket_group(4711);
+  const auto admits = [&](uid_t uid, std::vector<gid_t> groups) {
+    Peer peer;
+    peer.by_unix_socket = true;
+    peer.uid = uid;
+    peer.groups = std::move(groups);
+    peer.user = "someone";
+    const auto verdict = access.identify(peer, {});
+    EXPECT_EQ(verdict.refusal.has_value(), verdict.actor.empty());
+    return !verdict.refusal;
+  };
+  EXPECT_TRUE(admits(0, {}));
+  EXPECT_TRUE(admits(::geteuid(), {}));
+  EXPECT_TRUE(admits(54321, {100, 4711}));
+  EXPECT_FALSE(admits(54321, {100, 4712}));
+}
+
+TEST(Access, ReadsHostNames) {
+  EXPECT_EQ(host_name("Example.org:8420"), "example.org");
+  EXPECT_EQ(host_name("example.org."), "example.org");
+  EXPECT_EQ(host_name("[::1]:8420"), "::1");
+  EXPECT_EQ(host_name("[::1]"), "::1");
+  EXPECT_EQ(host_name("::1"), "::1");
+  EXPECT_EQ(host_name(""), "");
+  EXPECT_EQ(host_name("["), "");
+}
+
+TEST_F(ServingAccess, LeavesHealthAndSchemasOpen) {
+  start();
+  auto connection = connect();
+  for (const auto* path : {"/healthz", "/readyz", "/v1/schemas", "/v1/schemas/event.v1"}) {
+    connection.say("GET " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_EQ(connection.reply()->status, 200u) << path;
+  }
+}
+
+TEST_F(ServingAccess, SaysWhereItListensAndCleansUp) {
+  start();
+  const auto endpoint = *json::parse(*read_file(options.endpoint));
+  const auto& object = endpoint.as_object();
+  EXPECT_EQ(json::integer_at(object, "pid"), ::getpid());
+  EXPECT_EQ(json::text_at(object, "listen"), "127.0.0.1:" + std::to_string(server->port()));
+  EXPECT_EQ(json::text_at(object, "socket"), options.socket.string());
+  EXPECT_EQ(json::text_at(object, "installation"), "test");
+  auto open = connect();
+  server->stop();
+  EXPECT_TRUE(open.closes());
+  EXPECT_FALSE(std::filesystem::exists(options.endpoint));
+  EXPECT_FALSE(std::filesystem::exists(options.socket));
+}
+
+TEST_F(ServingAccess, TakesOverADeadDaemonsSocketButNothingElse) {
+  std::filesystem::create_directory(journal.folder() / "run");
+  {
+    const FileDescriptor dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    options.socket.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  start();
+  server.reset();
+  ASSERT_TRUE(replace_file(options.socket, "precious"));
+  EXPECT_FALSE(Server::start(options, *journal, *feed, *consumers));
+  EXPECT_EQ(*read_file(options.socket), "precious");
+}
+
+TEST_F(ServingAccess, SaysClearlyWhereItCannotListen) {
+  start();
+  auto second = options;
+  second.listen = server->address();
+  second.socket.clear();
+  const auto taken = Server::start(second, *journal, *feed, *consumers);
+  ASSERT_FALSE(taken);
+  EXPECT_THAT(taken.error().message, HasSubstr("cannot listen on 127.0.0.1:"));
+  for (const auto* bad : {"", "8420", "127.0.0.1", "localhost:port", "example.org:1", "::1:8420",
+                          "[127.0.0.1]:1", "127.0.0.1:70000"}) {
+    second.listen = bad;
+    EXPECT_FALSE(Server::start(second, *journal, *feed, *consumers)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace voxbus::serve
