@@ -42,16 +42,16 @@ class Trouble(unittest.TestCase):
         self.degraded("wrong_abi", "plugin ABI")
 
     def test_a_plugin_that_exports_more_than_its_entry(self):
-        self.degraded("two_symbols", "exports")
+        self.degraded("second_symbol", "exports")
 
     def test_a_plugin_that_throws(self):
         self.degraded("throws", "")
 
     def test_a_plugin_that_exits_while_it_is_made(self):
-        self.degraded("exits_in_create", "exited")
+        self.degraded("exits", "exited")
 
     def test_a_plugin_that_never_comes_up(self):
-        self.degraded("loops_in_create", "did not come up")
+        self.degraded("endless_create", "did not come up")
 
     def test_a_plugin_that_closes_all_descriptors(self):
         self.daemon.channel("bad", "closes_descriptors")
