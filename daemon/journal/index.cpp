@@ -12,8 +12,8 @@
 namespace voxbus::journal {
 namespace {
 
-// Measured against 100 million natives: filters of about 6 bits and block indexes stay in memory
-// (90 MB), the rest is bounded here.
+// Meant for 100 million natives, and not yet measured there: filters and block indexes stay in
+// memory (90 MB by estimate), the rest is bounded here.
 constexpr std::size_t kWriteBuffer = 16u << 20;
 constexpr int kWriteBuffers = 2;
 constexpr std::size_t kBlockCache = 32u << 20;

@@ -229,6 +229,16 @@ void Journal::Parts::stop() {
 Result<std::unique_ptr<Journal>> Journal::open(Options options) {
   std::error_code code;
   options.directory = std::filesystem::absolute(options.directory, code).lexically_normal();
+  auto opened = open_once(options);
+  if (opened || opened.error().kind == Error::Kind::permanent) return opened;
+  // A start on a full disk must not fail for want of the few pages that opening needs.
+  Reserve reserve(options.directory / "reserve", options.reserve_bytes, options.free_space);
+  if (!reserve.release()) return opened;
+  log::warn("{}; trying again with the reserve given back", opened.error().message);
+  return open_once(std::move(options));
+}
+
+Result<std::unique_ptr<Journal>> Journal::open_once(Options options) {
   auto parts = std::make_unique<Parts>(std::move(options));
   VOXBUS_CHECK(parts->open_files());
   VOXBUS_TRY(prepared, prepare(parts->options, *parts->keys, parts->clock.now()));

@@ -79,7 +79,7 @@ struct Begin {
 struct Opening {
   std::uint64_t lease = 0;
   std::string cursor;       // the newest, empty at the first opening of an origin
-  TimePoint begin;          // as it was decided at the first opening
+  TimePoint begin;          // as decided at the first opening; Kind::all is 1970
   bool new_origin = false;  // this identity was never opened before
 };
 
@@ -176,6 +176,7 @@ class Journal {
  private:
   struct Parts;
   explicit Journal(std::unique_ptr<Parts> parts);
+  [[nodiscard]] static Result<std::unique_ptr<Journal>> open_once(Options options);
   std::unique_ptr<Parts> parts_;
 };
 

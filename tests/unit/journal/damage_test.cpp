@@ -69,9 +69,7 @@ struct Damage : testing::Test {
     }
     EXPECT_THAT(found, SizeIs(original.size() - missing));
     EXPECT_EQ(stats.rows_lost, missing);
-    if (missing > 0) {
-      EXPECT_THAT(epochs, SizeIs(2));
-    }
+    EXPECT_TRUE(missing == 0 || epochs.size() == 2);
     salvaged += epochs.size() == 2;
     lost += missing;
     most_lost = std::max(most_lost, missing);
@@ -114,7 +112,7 @@ struct Damage : testing::Test {
 
 TEST_F(Damage, OfOneBitOfTheFileCostsAtMostTheRowItIsIn) {
   make(true);
-  flip_along("journal.db", stride(1021));
+  flip_along("journal.db", stride(2039));
   say();
   EXPECT_GT(salvaged, tried / 4);
   EXPECT_THAT(most_lost, Le(1u));
@@ -124,7 +122,7 @@ TEST_F(Damage, OfOneBitOfTheHeadersOfPagesCostsLittle) {
   make(true);
   const auto bytes = bytes_of(whole / "journal.db");
   for (std::size_t page = 0; page < bytes.size(); page += 8192) {
-    for (std::size_t i = 0; i < 24; i += stride(3)) {
+    for (std::size_t i = 0; i < 24; i += stride(5)) {
       const auto at = page + (page == 0 ? 100 : 0) + i;
       SCOPED_TRACE("byte " + std::to_string(at));
       auto changed = bytes;
@@ -140,7 +138,7 @@ TEST_F(Damage, OfOneBitOfTheHeadersOfPagesCostsLittle) {
 TEST_F(Damage, OfOneBitOfTheFilesOwnHeaderCostsNothing) {
   make(true);
   const auto bytes = bytes_of(whole / "journal.db");
-  for (std::size_t at = 0; at < 100; at += stride(1)) {
+  for (std::size_t at = 0; at < 100; at += stride(3)) {
     SCOPED_TRACE("byte " + std::to_string(at));
     auto changed = bytes;
     changed[at] = static_cast<char>(changed[at] ^ (1 << (at % 8)));
@@ -153,7 +151,7 @@ TEST_F(Damage, OfOneBitOfTheFilesOwnHeaderCostsNothing) {
 
 TEST_F(Damage, OfOneBitOfTheWalDoesNotEndTheJournalThere) {
   make(false);
-  flip_along("journal.db-wal", stride(4001));
+  flip_along("journal.db-wal", stride(9001));
   say();
   EXPECT_GT(salvaged, tried / 2);
   EXPECT_THAT(most_lost, Le(1u));
@@ -162,7 +160,7 @@ TEST_F(Damage, OfOneBitOfTheWalDoesNotEndTheJournalThere) {
 TEST_F(Damage, OfOneBitOfTheWalsHeaderCostsNothing) {
   make(false);
   const auto bytes = bytes_of(whole / "journal.db-wal");
-  for (std::size_t at = 0; at < 56; at += stride(1)) {
+  for (std::size_t at = 0; at < 56; at += stride(3)) {
     SCOPED_TRACE("byte " + std::to_string(at));
     auto changed = bytes;
     changed[at] = static_cast<char>(changed[at] ^ (1 << (at % 8)));
@@ -175,14 +173,14 @@ TEST_F(Damage, OfOneBitOfTheWalsHeaderCostsNothing) {
 
 TEST_F(Damage, OfAFileThatWasCutIsCounted) {
   make(true);
-  cut_along("journal.db", stride(6007));
+  cut_along("journal.db", stride(9011));
   say();
   EXPECT_EQ(salvaged, tried);
 }
 
 TEST_F(Damage, OfAWalThatWasCutIsCounted) {
   make(false);
-  cut_along("journal.db-wal", stride(16'001));
+  cut_along("journal.db-wal", stride(30'011));
   say();
   EXPECT_EQ(salvaged, tried);
 }
