@@ -21,12 +21,13 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr auto kTurn = 1s;          // how often main looks around
-constexpr auto kLoopsMayRest = 10s; // a loop that did not turn for so long hangs
+constexpr auto kTurn = 1s;           // how often main looks around
+constexpr auto kLoopsMayRest = 10s;  // a loop that did not turn for so long hangs
 
 // Nothing is acknowledged any more; the service manager starts us again, and the journal is mended.
 [[noreturn]] void end_at_once(const Error& error) {
-  log::critical("the journal cannot go on: {}; ending, so that a restart can mend it", error.message);
+  log::critical("the journal cannot go on: {}; ending, so that a restart can mend it",
+                error.message);
   ::_exit(kFailure);
 }
 
@@ -68,8 +69,8 @@ std::optional<int> Daemon::open_journal() {
   configuration_.with([&](const auto& configuration) {
     options.installation = configuration.installation;
     options.wal_ceiling = configuration.wal_ceiling;
-    // Whoever keeps to its credit never meets this limit: credit, a batch in the making, and one item
-    // of the largest size.
+    // Whoever keeps to its credit never meets this limit: credit, a batch in the making, and one
+    // item of the largest size.
     options.queue_bytes = 2 * configuration.queue + 2 * model::kMaxItem;
     master_key = configuration.master_key;
   });
@@ -121,13 +122,15 @@ std::optional<int> Daemon::listen() {
   options.status = [this] { return status_json(); };
   options.plugins = [this] {
     return configuration_.with([&](const auto& configuration) {
-      return problems_.with([&](const auto& problems) { return plugins_json(configuration.manifests, problems); });
+      return problems_.with(
+          [&](const auto& problems) { return plugins_json(configuration.manifests, problems); });
     });
   };
   options.not_ready = [this]() -> std::optional<std::string> {
     const auto stats = journal_->stats();
     if (stats.failed) return "the journal failed";
-    if (stats.waiting_for_space) return "the disk is full: channels wait at their cursors until there is space";
+    if (stats.waiting_for_space)
+      return "the disk is full: channels wait at their cursors until there is space";
     return std::nullopt;
   };
   auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
@@ -156,13 +159,16 @@ void Daemon::supervise() {
   // For tests and demonstrations from a build folder; said aloud, because it gives up a check.
   const char* trust = std::getenv("VOXBUS_TRUST_PLUGINS");
   around.trust_plugins = trust && std::string_view(trust) == "1";
-  if (around.trust_plugins) log::warn("VOXBUS_TRUST_PLUGINS=1: who may write the plugins' files is not checked");
-  around.credit = configuration_.with([](const auto& configuration) { return configuration.queue; });
+  if (around.trust_plugins)
+    log::warn("VOXBUS_TRUST_PLUGINS=1: who may write the plugins' files is not checked");
+  around.credit =
+      configuration_.with([](const auto& configuration) { return configuration.queue; });
   supervisor_ = std::make_unique<host::Supervisor>(std::move(around));
 }
 
 void Daemon::start_channels() {
-  const auto channels = configuration_.with([](const auto& configuration) { return configuration.channels; });
+  const auto channels =
+      configuration_.with([](const auto& configuration) { return configuration.channels; });
   for (const auto& channel : channels) supervisor_->add(channel);
   log::info("{} channel{} configured", channels.size(), channels.size() == 1 ? "" : "s");
 }
@@ -182,7 +188,8 @@ int Daemon::run() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&wanted, signal);
   // The watchdog wants at least two signs of life per interval.
   auto pause = std::chrono::nanoseconds(kTurn);
-  if (manager_.watchdog().count() > 0) pause = std::min(pause, std::chrono::nanoseconds(manager_.watchdog()) / 3);
+  if (manager_.watchdog().count() > 0)
+    pause = std::min(pause, std::chrono::nanoseconds(manager_.watchdog()) / 3);
   const timespec limit{pause.count() / 1'000'000'000, pause.count() % 1'000'000'000};
   for (;;) {
     const int signal = ::sigtimedwait(&wanted, nullptr, &limit);
@@ -203,16 +210,19 @@ void Daemon::turn() {
 // space is alive. A hung plugin is the supervisor's affair.
 bool Daemon::is_alive() const {
   const auto now = std::chrono::steady_clock::now();
-  return now - supervisor_->last_turn() < kLoopsMayRest && now - server_->last_turn() < kLoopsMayRest;
+  return now - supervisor_->last_turn() < kLoopsMayRest &&
+         now - server_->last_turn() < kLoopsMayRest;
 }
 
 std::string Daemon::status_line() const {
   const auto channels = supervisor_->status();
-  const auto up = std::count_if(channels.begin(), channels.end(),
-                                [](const auto& channel) { return channel.level == host::Level::up; });
+  const auto up = std::count_if(channels.begin(), channels.end(), [](const auto& channel) {
+    return channel.level == host::Level::up;
+  });
   const auto stats = journal_->stats();
-  return fmt::format("{}{} of {} channels up, {} events", stats.waiting_for_space ? "WAITING FOR SPACE; " : "", up,
-                     channels.size(), journal_->end().position);
+  return fmt::format("{}{} of {} channels up, {} events",
+                     stats.waiting_for_space ? "WAITING FOR SPACE; " : "", up, channels.size(),
+                     journal_->end().position);
 }
 
 json::object Daemon::status_json() const {
@@ -235,8 +245,9 @@ void Daemon::reload() {
   } else {
     const auto touched = supervisor_->apply(configuration.channels);
     const bool main_changed = configuration_.with([&](auto& held) {
-      const bool changed = held.listen != configuration.listen || held.state != configuration.state ||
-                           held.socket != configuration.socket || held.installation != configuration.installation;
+      const bool changed =
+          held.listen != configuration.listen || held.state != configuration.state ||
+          held.socket != configuration.socket || held.installation != configuration.installation;
       held.channels = configuration.channels;
       held.manifests = configuration.manifests;
       return changed;
@@ -245,7 +256,8 @@ void Daemon::reload() {
     std::string names;
     for (const auto& name : touched) names += (names.empty() ? "" : ", ") + name;
     log::info("reloaded: {}", touched.empty() ? "no channel changed" : "changed " + names);
-    if (main_changed) log::warn("voxbus.yaml changed: listen, socket, state and installation need a restart");
+    if (main_changed)
+      log::warn("voxbus.yaml changed: listen, socket, state and installation need a restart");
   }
   manager_.ready();
 }
@@ -253,7 +265,8 @@ void Daemon::reload() {
 void Daemon::stop() {
   log::info("stopping");
   manager_.stopping();
-  supervisor_->stop();  // what the channels still had is committed
+  supervisor_->stop();
+  journal_->stop();  // what the channels still had is committed; nobody waits for space any longer
   server_->stop();
   server_.reset();
   supervisor_.reset();

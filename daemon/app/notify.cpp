@@ -18,10 +18,13 @@ void ServiceManager::reloading() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-               static_cast<unsigned long long>(now.tv_sec) * 1'000'000 + static_cast<unsigned long long>(now.tv_nsec) / 1000);
+               static_cast<unsigned long long>(now.tv_sec) * 1'000'000 +
+                   static_cast<unsigned long long>(now.tv_nsec) / 1000);
 }
 void ServiceManager::stopping() { ::sd_notify(0, "STOPPING=1"); }
-void ServiceManager::status(std::string_view line) { ::sd_notify(0, ("STATUS=" + std::string(line)).c_str()); }
+void ServiceManager::status(std::string_view line) {
+  ::sd_notify(0, ("STATUS=" + std::string(line)).c_str());
+}
 void ServiceManager::alive() { ::sd_notify(0, "WATCHDOG=1"); }
 
 }  // namespace voxbus::app

@@ -5,7 +5,8 @@
 
 namespace voxbus::app {
 
-json::array channels_json(const std::vector<host::ChannelStatus>& channels, const journal::Stats& stats) {
+json::array channels_json(const std::vector<host::ChannelStatus>& channels,
+                          const journal::Stats& stats) {
   json::array out;
   for (const auto& channel : channels) {
     json::object one{{"name", channel.name},
@@ -51,11 +52,13 @@ json::object journal_json(const journal::Stats& stats) {
           {"waiting_for_space", stats.waiting_for_space}};
 }
 
-json::array plugins_json(const std::vector<config::Manifest>& manifests, const config::Problems& problems) {
+json::array plugins_json(const std::vector<config::Manifest>& manifests,
+                         const config::Problems& problems) {
   json::array out;
   for (const auto& manifest : manifests) out.emplace_back(config::to_json(manifest));
   for (const auto& problem : problems.list()) {
-    if (problem.file.ends_with(".plugin.yaml")) out.emplace_back(json::object{{"file", problem.file}, {"problem", problem.message}});
+    if (problem.file.ends_with(".plugin.yaml"))
+      out.emplace_back(json::object{{"file", problem.file}, {"problem", problem.message}});
   }
   return out;
 }

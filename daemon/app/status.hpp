@@ -11,8 +11,10 @@
 
 namespace voxbus::app {
 
-[[nodiscard]] json::array channels_json(const std::vector<host::ChannelStatus>& channels, const journal::Stats& stats);
+[[nodiscard]] json::array channels_json(const std::vector<host::ChannelStatus>& channels,
+                                        const journal::Stats& stats);
 [[nodiscard]] json::object journal_json(const journal::Stats& stats);
-[[nodiscard]] json::array plugins_json(const std::vector<config::Manifest>& manifests, const config::Problems& problems);
+[[nodiscard]] json::array plugins_json(const std::vector<config::Manifest>& manifests,
+                                       const config::Problems& problems);
 
 }  // namespace voxbus::app

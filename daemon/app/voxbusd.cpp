@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // voxbusd: every channel's interactions on one durable bus.
-#include <CLI/CLI.hpp>
 #include <pthread.h>
+#include <CLI/CLI.hpp>
 
 #include <sys/prctl.h>
 
@@ -27,10 +27,12 @@ int main(int count, char** arguments) {
   CLI::App options{"voxbusd: every customer channel on one durable bus that any department reads"};
   voxbus::app::Overrides overrides;
   std::string state, listen, level;
-  options.add_option("--config", overrides.configuration, "Folder with voxbus.yaml and channels.d/")
+  options
+      .add_option("--config", overrides.configuration, "Folder with voxbus.yaml and channels.d/")
       ->capture_default_str();
   options.add_option("--state", state, "Folder for the journal and all else that is kept");
-  options.add_option("--listen", listen, "ADDRESS:PORT for the HTTP API; port 0 takes any that is free");
+  options.add_option("--listen", listen,
+                     "ADDRESS:PORT for the HTTP API; port 0 takes any that is free");
   options.add_option("--log-level", level, "trace, debug, info, warning or error");
   options.set_version_flag("--version", "voxbusd " VOXBUS_BUILD);
   try {
@@ -41,7 +43,8 @@ int main(int count, char** arguments) {
   if (!state.empty()) overrides.state = state;
   if (!listen.empty()) overrides.listen = listen;
   if (!level.empty()) overrides.log_level = level;
-  // Another process of our user, as a plugin's, must not read our memory: it holds keys and secrets.
+  // Another process of our user, as a plugin's, must not read our memory: it holds keys and
+  // secrets.
   ::prctl(PR_SET_DUMPABLE, 0);
   block_signals();
   try {

@@ -137,7 +137,8 @@ std::string Aead::seal(const Key& key, std::string_view bound, std::string_view 
   random_bytes(bytes, kNonceSize);
   int length = 0;
   must(EVP_EncryptInit_ex2(sealing_, nullptr, key.data(), bytes, nullptr));
-  must(EVP_EncryptUpdate(sealing_, nullptr, &length, bytes_of(bound), static_cast<int>(bound.size())));
+  must(EVP_EncryptUpdate(sealing_, nullptr, &length, bytes_of(bound),
+                         static_cast<int>(bound.size())));
   must(EVP_EncryptUpdate(sealing_, bytes + kNonceSize, &length, bytes_of(text),
                          static_cast<int>(text.size())));
   must(EVP_EncryptFinal_ex(sealing_, bytes + kNonceSize + text.size(), &length));
@@ -146,7 +147,8 @@ std::string Aead::seal(const Key& key, std::string_view bound, std::string_view 
   return out;
 }
 
-std::optional<std::string> Aead::open(const Key& key, std::string_view bound, std::string_view sealed) {
+std::optional<std::string> Aead::open(const Key& key, std::string_view bound,
+                                      std::string_view sealed) {
   if (sealed.size() < kNonceSize + kTagSize) return std::nullopt;
   const std::size_t size = sealed.size() - kNonceSize - kTagSize;
   std::string out(size, '\0');
@@ -154,7 +156,8 @@ std::optional<std::string> Aead::open(const Key& key, std::string_view bound, st
   std::memcpy(tag.data(), sealed.data() + kNonceSize + size, kTagSize);
   int length = 0;
   must(EVP_DecryptInit_ex2(opening_, nullptr, key.data(), bytes_of(sealed), nullptr));
-  must(EVP_DecryptUpdate(opening_, nullptr, &length, bytes_of(bound), static_cast<int>(bound.size())));
+  must(EVP_DecryptUpdate(opening_, nullptr, &length, bytes_of(bound),
+                         static_cast<int>(bound.size())));
   must(EVP_DecryptUpdate(opening_, reinterpret_cast<unsigned char*>(out.data()), &length,
                          bytes_of(sealed) + kNonceSize, static_cast<int>(size)));
   must(EVP_CIPHER_CTX_ctrl(opening_, EVP_CTRL_GCM_SET_TAG, kTagSize, tag.data()));

@@ -17,7 +17,8 @@ struct evp_cipher_ctx_st;
 namespace voxbus {
 
 using Digest = std::array<unsigned char, 32>;
-// 128 bits of a keyed hash: enough that two never meet, small enough to index by the hundred million.
+// 128 bits of a keyed hash: enough that two never meet, small enough to index by the hundred
+// million.
 using Mac = std::array<unsigned char, 16>;
 
 [[nodiscard]] inline std::string_view as_text(const auto& bytes) {

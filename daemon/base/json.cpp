@@ -3,7 +3,8 @@
 
 namespace voxbus::json {
 
-Result<value> parse(std::string_view text, std::size_t max_depth, boost::json::storage_ptr storage) {
+Result<value> parse(std::string_view text, std::size_t max_depth,
+                    boost::json::storage_ptr storage) {
   boost::json::parse_options options;
   options.max_depth = max_depth;
   boost::json::error_code code;
@@ -54,11 +55,21 @@ void append_string(std::string& out, std::string_view text) {
     out.append(text, plain, i - plain);
     plain = i + 1;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         out += "\\u00";
         out += kHex[c >> 4];

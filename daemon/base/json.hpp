@@ -17,7 +17,8 @@ using boost::json::object;
 using boost::json::serialize;
 using boost::json::value;
 
-// Strict RFC 8259, valid UTF-8, at most `max_depth` levels. `storage` makes many small parses cheap.
+// Strict RFC 8259, valid UTF-8, at most `max_depth` levels. `storage` makes many small parses
+// cheap.
 [[nodiscard]] Result<value> parse(std::string_view text, std::size_t max_depth = 32,
                                   boost::json::storage_ptr storage = {});
 

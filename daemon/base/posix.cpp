@@ -34,9 +34,10 @@ Status write_all(int fd, std::string_view bytes, std::string_view object) {
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit) {
   // A FIFO in a file's place must not hold anybody up.
   VOXBUS_TRY(file, open_file(path, O_RDONLY | O_NONBLOCK));
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) return system_error("look at " + path.string(), errno);
-  if (!S_ISREG(status.st_mode)) return permanent("cannot read " + path.string() + ": it is no regular file");
+  if (!S_ISREG(status.st_mode))
+    return permanent("cannot read " + path.string() + ": it is no regular file");
   std::string out;
   char buffer[65536];
   for (;;) {

@@ -36,7 +36,7 @@ struct Error {
   throw std::runtime_error(error.message);
 }
 
-template <class T>
+template<class T>
 class [[nodiscard]] Result : public boost::system::result<T, Error> {
  public:
   using boost::system::result<T, Error>::result;
@@ -47,12 +47,12 @@ using Status = Result<void>;
 }  // namespace voxbus
 
 // Returns the error of `expression` from the enclosing function, else gives `name` its value.
-#define VOXBUS_TRY(name, expression)                            \
-  auto name##_result = (expression);                            \
-  if (!name##_result) return std::move(name##_result).error();  \
+#define VOXBUS_TRY(name, expression)                           \
+  auto name##_result = (expression);                           \
+  if (!name##_result) return std::move(name##_result).error(); \
   auto name = std::move(*name##_result)
 
-#define VOXBUS_CHECK(expression)                                  \
-  do {                                                            \
+#define VOXBUS_CHECK(expression)                                       \
+  do {                                                                 \
     if (auto status_ = (expression); !status_) return status_.error(); \
   } while (false)

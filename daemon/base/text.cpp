@@ -45,7 +45,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     earlier = std::exchange(above, row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      row[j] =
+          std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
       const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) row[j] = std::min(row[j], earlier[j - 2] + 1);
     }
@@ -94,7 +95,8 @@ std::string one_line(std::string_view text, std::size_t limit) {
   return out;
 }
 
-std::optional<std::string> did_you_mean(std::string_view word, std::span<const std::string> candidates) {
+std::optional<std::string> did_you_mean(std::string_view word,
+                                        std::span<const std::string> candidates) {
   if (word.size() > 64) return std::nullopt;
   const std::string* best = nullptr;
   std::size_t nearest = std::max<std::size_t>(1, word.size() / 3) + 1;

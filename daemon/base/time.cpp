@@ -16,7 +16,8 @@ namespace {
 
 void append_padded(std::string& out, unsigned value, int width) {
   char digits[10];
-  for (int at = width - 1; at >= 0; --at, value /= 10) digits[at] = static_cast<char>('0' + value % 10);
+  for (int at = width - 1; at >= 0; --at, value /= 10)
+    digits[at] = static_cast<char>('0' + value % 10);
   out.append(digits, static_cast<std::size_t>(width));
 }
 
@@ -75,7 +76,8 @@ std::string format_rfc3339(TimePoint time) {
 }
 
 Result<TimePoint> parse_rfc3339(std::string_view text) {
-  const int year = number_at(text, 0, 4), month = number_at(text, 5, 2), day = number_at(text, 8, 2);
+  const int year = number_at(text, 0, 4), month = number_at(text, 5, 2),
+            day = number_at(text, 8, 2);
   const std::chrono::year_month_day date{std::chrono::year{year},
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
@@ -87,9 +89,11 @@ Result<TimePoint> parse_rfc3339(std::string_view text) {
 
   const int hour = number_at(text, 11, 2), minute = number_at(text, 14, 2),
             second = number_at(text, 17, 2);
-  const bool separators = text.size() >= 20 && (text[10] == 'T' || text[10] == 't' || text[10] == ' ') &&
+  const bool separators = text.size() >= 20 &&
+                          (text[10] == 'T' || text[10] == 't' || text[10] == ' ') &&
                           text[13] == ':' && text[16] == ':';
-  if (!separators || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
+  if (!separators || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+      second > 60) {
     return not_a_time(text);
   }
   time += std::chrono::hours(hour) + std::chrono::minutes(minute) + seconds(second);
@@ -98,7 +102,8 @@ Result<TimePoint> parse_rfc3339(std::string_view text) {
   if (text[at] == '.') {
     int scale = 100'000;
     std::size_t digits = 0;
-    for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++digits, scale /= 10) {
+    for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9';
+         ++at, ++digits, scale /= 10) {
       time += microseconds((text[at] - '0') * scale);
     }
     if (digits == 0) return not_a_time(text);

@@ -32,7 +32,8 @@ class SystemClock final : public Clock {
 
 // The years that RFC 3339 can write, 0001 to 9999.
 [[nodiscard]] bool is_writable(TimePoint time);
-// "2026-11-22T17:43:08.000123Z"; the fraction is left out when it is zero. Only for a writable time.
+// "2026-11-22T17:43:08.000123Z"; the fraction is left out when it is zero. Only for a writable
+// time.
 [[nodiscard]] std::string format_rfc3339(TimePoint time);
 void append_rfc3339(std::string& out, TimePoint time);
 // RFC 3339 with any offset; "2026-11-22" alone is midnight UTC.

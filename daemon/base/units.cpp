@@ -11,8 +11,9 @@
 namespace voxbus {
 namespace {
 
-template <std::size_t N>
-Result<std::uint64_t> scaled(std::string_view text, const std::pair<std::string_view, std::uint64_t> (&units)[N],
+template<std::size_t N>
+Result<std::uint64_t> scaled(std::string_view text,
+                             const std::pair<std::string_view, std::uint64_t> (&units)[N],
                              std::string_view example) {
   const auto wrong = [&] {
     return permanent("'" + std::string(text.substr(0, 64)) + "' has no known unit: write " +
@@ -43,9 +44,14 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
-  static constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {
-      {"B", 1},           {"KiB", 1ull << 10}, {"MiB", 1ull << 20},  {"GiB", 1ull << 30},
-      {"TiB", 1ull << 40}, {"kB", 1'000},      {"MB", 1'000'000},    {"GB", 1'000'000'000}};
+  static constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {{"B", 1},
+                                                                          {"KiB", 1ull << 10},
+                                                                          {"MiB", 1ull << 20},
+                                                                          {"GiB", 1ull << 30},
+                                                                          {"TiB", 1ull << 40},
+                                                                          {"kB", 1'000},
+                                                                          {"MB", 1'000'000},
+                                                                          {"GB", 1'000'000'000}};
   return scaled(text, kUnits, "512B, 64KiB, 32MiB or 1GiB");
 }
 
@@ -54,10 +60,13 @@ std::string format_duration(std::chrono::milliseconds duration) {
   if (count < 1000) return fmt::format("{}ms", count);
   const auto total = count / 1000;
   if (total < 60) return fmt::format("{}s", total);
-  if (total < 3600) return total % 60 ? fmt::format("{}m {}s", total / 60, total % 60) : fmt::format("{}m", total / 60);
+  if (total < 3600)
+    return total % 60 ? fmt::format("{}m {}s", total / 60, total % 60)
+                      : fmt::format("{}m", total / 60);
   if (total < 86'400) {
     const auto minutes = total % 3600 / 60;
-    return minutes ? fmt::format("{}h {}m", total / 3600, minutes) : fmt::format("{}h", total / 3600);
+    return minutes ? fmt::format("{}h {}m", total / 3600, minutes)
+                   : fmt::format("{}h", total / 3600);
   }
   const auto hours = total % 86'400 / 3600;
   return hours ? fmt::format("{}d {}h", total / 86'400, hours) : fmt::format("{}d", total / 86'400);

@@ -18,7 +18,8 @@ class FilterOptions {
   void add_to(Query& query) const;
 
  private:
-  std::vector<std::string> channel_, type_, kind_, direction_, audience_, language_, text_, historic_;
+  std::vector<std::string> channel_, type_, kind_, direction_, audience_, language_, text_,
+      historic_;
 };
 
 void add_check(CLI::App& app, Common& common);

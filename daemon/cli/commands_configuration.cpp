@@ -34,22 +34,28 @@ void check_surroundings(const config::Configuration& configuration, config::Prob
   for (const auto& channel : configuration.channels) {
     if (!channel.faults.empty() || !channel.enabled) continue;
     const auto report = [&](std::string message, std::string remedy) {
-      problems.add({.file = channel.file.string(), .message = std::move(message), .remedy = std::move(remedy), .channel = channel.name});
+      problems.add({.file = channel.file.string(),
+                    .message = std::move(message),
+                    .remedy = std::move(remedy),
+                    .channel = channel.name});
     };
     if (const auto opened = host::open_plugin(channel.library, host::Trust::owned); !opened) {
       report(opened.error().message, "voxbusd will not load it");
     }
     for (const auto& secret : channel.settings.secrets) {
-      if (secret.from != config::SecretReference::From::file) continue;  // systemd has those at start only
+      if (secret.from != config::SecretReference::From::file)
+        continue;  // systemd has those at start only
       if (const auto read = config::resolve(secret); !read) report(read.error().message, "");
     }
   }
 }
 
 void run_check(const Common& common, const std::string& directory, bool trust) {
-  const std::filesystem::path folder = directory.empty() ? common.configuration : std::filesystem::path(directory);
+  const std::filesystem::path folder =
+      directory.empty() ? common.configuration : std::filesystem::path(directory);
   if (std::error_code code; !std::filesystem::is_directory(folder, code)) {
-    throw Trouble{kConfiguration, folder.string() + " is no folder: name the one with voxbus.yaml and channels.d/"};
+    throw Trouble{kConfiguration,
+                  folder.string() + " is no folder: name the one with voxbus.yaml and channels.d/"};
   }
   config::Problems problems;
   const auto configuration = config::load(folder, problems);
@@ -57,13 +63,16 @@ void run_check(const Common& common, const std::string& directory, bool trust) {
   if (common.json) {
     json::array list;
     for (const auto& problem : problems.list()) list.emplace_back(to_json(problem));
-    print_json(json::object{{"directory", folder.string()}, {"channels", configuration.channels.size()}, {"problems", std::move(list)}});
+    print_json(json::object{{"directory", folder.string()},
+                            {"channels", configuration.channels.size()},
+                            {"problems", std::move(list)}});
     if (!problems.empty()) throw Trouble{kConfiguration, ""};
     return;
   }
   for (const auto& problem : problems.list()) fmt::print("{}", config::render(problem));
   if (!problems.empty()) throw Trouble{kConfiguration, plural(problems.list().size(), "problem")};
-  fmt::print("{}: {}, no problem\n", folder.string(), plural(configuration.channels.size(), "channel"));
+  fmt::print("{}: {}, no problem\n", folder.string(),
+             plural(configuration.channels.size(), "channel"));
 }
 
 std::vector<config::Manifest> manifests(const Common& common, config::Problems& problems) {
@@ -78,7 +87,8 @@ void run_plugins(const Common& common) {
     if (common.json) {
       list.emplace_back(config::to_json(manifest));
     } else {
-      fmt::print("{} {} {}\n", column(manifest.name, 16), column(manifest.version, 10), manifest.summary);
+      fmt::print("{} {} {}\n", column(manifest.name, 16), column(manifest.version, 10),
+                 manifest.summary);
       fmt::print("                            {}\n", manifest.library.string());
     }
   }
@@ -97,19 +107,26 @@ void run_plugins(const Common& common) {
 void run_describe(const Common& common, const std::string& name) {
   config::Problems problems;
   const auto found = manifests(common, problems);
-  const auto manifest = std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.name == name; });
+  const auto manifest =
+      std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.name == name; });
   if (manifest == found.end()) {
     std::vector<std::string> names;
     for (const auto& one : found) names.push_back(one.name);
     const auto meant = did_you_mean(name, names);
-    throw Trouble{kFailed, "no plugin '" + name + "'" + (meant ? "; did you mean '" + *meant + "'?" : "; 'voxbus plugins' lists them")};
+    throw Trouble{kFailed, "no plugin '" + name + "'" +
+                               (meant ? "; did you mean '" + *meant + "'?"
+                                      : "; 'voxbus plugins' lists them")};
   }
   if (common.json) return print_json(config::to_json(*manifest));
-  fmt::print("{} {} ({})\n{}\n\n", manifest->name, manifest->version, manifest->id, manifest->summary);
-  fmt::print("isolation: process{}; network: {}; ABI {}.{}\n\nsettings:\n", manifest->inline_permitted ? " or inline" : "",
-             manifest->network, manifest->abi_major, manifest->abi_minor);
+  fmt::print("{} {} ({})\n{}\n\n", manifest->name, manifest->version, manifest->id,
+             manifest->summary);
+  fmt::print("isolation: process{}; network: {}; ABI {}.{}\n\nsettings:\n",
+             manifest->inline_permitted ? " or inline" : "", manifest->network, manifest->abi_major,
+             manifest->abi_minor);
   for (const auto& rule : manifest->settings) {
-    std::string more = rule.required ? "required" : rule.default_value.empty() ? "" : "default " + rule.default_value;
+    std::string more = rule.required                ? "required"
+                       : rule.default_value.empty() ? ""
+                                                    : "default " + rule.default_value;
     if (rule.secret) more += more.empty() ? "secret" : ", secret";
     if (rule.identity) more += more.empty() ? "names the origin" : ", names the origin";
     std::string type(config::name_of(rule.type));
@@ -123,8 +140,10 @@ void run_describe(const Common& common, const std::string& name) {
 
 std::filesystem::path host_program() {
   std::error_code code;
-  const auto beside = std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
-  return std::filesystem::exists(beside, code) ? beside : std::filesystem::path(VOXBUS_HOST_PROGRAM);
+  const auto beside =
+      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
+  return std::filesystem::exists(beside, code) ? beside
+                                               : std::filesystem::path(VOXBUS_HOST_PROGRAM);
 }
 
 }  // namespace
@@ -135,9 +154,11 @@ void add_check(CLI::App& app, Common& common) {
     bool trust = false;
   };
   auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("check", "Show every problem of every configuration file at once; exit 78 if there is one");
+  auto* command = app.add_subcommand(
+      "check", "Show every problem of every configuration file at once; exit 78 if there is one");
   command->add_option("DIRECTORY", options->directory, "Instead of --config");
-  command->add_flag("--trust", options->trust, "Do not look at who may write the plugins' files, or at secrets");
+  command->add_flag("--trust", options->trust,
+                    "Do not look at who may write the plugins' files, or at secrets");
   command->add_flag("--json", common.json, "As JSON");
   command->callback([=, &common] { run_check(common, options->directory, options->trust); });
 }
@@ -158,8 +179,10 @@ void add_describe(CLI::App& app, Common& common) {
 
 void add_try(CLI::App& app, Common& common) {
   auto options = std::make_shared<TryOptions>();
-  auto* command = app.add_subcommand("try", "Run a plugin without a daemon and print what it brings");
-  command->add_option("FILE", options->library, "The plugin's .so, its manifest beside it")->required();
+  auto* command =
+      app.add_subcommand("try", "Run a plugin without a daemon and print what it brings");
+  command->add_option("FILE", options->library, "The plugin's .so, its manifest beside it")
+      ->required();
   command->add_option("--set", options->settings, "key=value, once for each setting")->take_all();
   command->add_option("--cursor", options->cursor, "Start after this cursor");
   command->add_option("--region", options->region, "Country of phone numbers without one, as US");
@@ -186,7 +209,8 @@ void add_schema(CLI::App& app, Common& common) {
       if (schema.name == *name) return fmt::print("{}", schema.text);
       names.emplace_back(schema.name);
     }
-    if (!name->empty()) throw Trouble{kFailed, "no schema '" + *name + "'; 'voxbus schema' lists them"};
+    if (!name->empty())
+      throw Trouble{kFailed, "no schema '" + *name + "'; 'voxbus schema' lists them"};
     if (common.json) return print_json(names);
     for (const auto& schema : model::schemas()) fmt::print("{}\n", schema.name);
   });

@@ -24,9 +24,12 @@ void run_token(const Common& common, const std::string& verb, const std::string&
     if (!token) throw Trouble{kFailed, token.error().message};
     if (common.json) return print_json(json::object{{"name", name}, {"token", *token}});
     fmt::print("{}\n", *token);
-    fmt::print(stderr, "This is the only time it is shown. Use: curl -H 'Authorization: Bearer {}' ...\n", *token);
+    fmt::print(stderr,
+               "This is the only time it is shown. Use: curl -H 'Authorization: Bearer {}' ...\n",
+               *token);
   } else if (verb == "remove") {
-    if (const auto removed = serve::remove_token(file, name); !removed) throw Trouble{kFailed, removed.error().message};
+    if (const auto removed = serve::remove_token(file, name); !removed)
+      throw Trouble{kFailed, removed.error().message};
     if (!common.json) fmt::print("{} is gone\n", name);
   } else {
     const auto tokens = serve::read_tokens(file);
@@ -45,7 +48,8 @@ void run_token(const Common& common, const std::string& verb, const std::string&
 
 void run_verify(const Common& common, const std::string& directory) {
   const auto configuration = configuration_of(common);
-  const std::filesystem::path journal = directory.empty() ? configuration.state / "journal" : std::filesystem::path(directory);
+  const std::filesystem::path journal =
+      directory.empty() ? configuration.state / "journal" : std::filesystem::path(directory);
   std::optional<Key> master_key;
   if (configuration.master_key) {
     const auto secret = config::resolve(*configuration.master_key);
@@ -53,28 +57,33 @@ void run_verify(const Common& common, const std::string& directory) {
     master_key = derive_key(*secret, "voxbus master key");
   }
   const bool progress = !common.json && ::isatty(STDERR_FILENO);
-  const auto report = journal::verify(journal, master_key, [&](model::Position at, model::Position end) {
-    if (progress) fmt::print(stderr, "\r{} of {} rows", at, end);
-  });
+  const auto report =
+      journal::verify(journal, master_key, [&](model::Position at, model::Position end) {
+        if (progress) fmt::print(stderr, "\r{} of {} rows", at, end);
+      });
   if (progress) fmt::print(stderr, "\r\033[K");
   if (!report) throw Trouble{kFailed, report.error().message};
   if (common.json) {
-    print_json(json::object{{"installation", report->installation},
-                            {"end", model::format(report->end)},
-                            {"epochs", report->epochs},
-                            {"rows", report->rows},
-                            {"evidence", report->evidence},
-                            {"erased", report->erased},
-                            {"known_lost", report->known_lost},
-                            {"channels", report->channels},
-                            {"whole", report->whole()},
-                            {"problem_count", report->problem_count},
-                            {"problems", json::array(report->problems.begin(), report->problems.end())}});
+    print_json(
+        json::object{{"installation", report->installation},
+                     {"end", model::format(report->end)},
+                     {"epochs", report->epochs},
+                     {"rows", report->rows},
+                     {"evidence", report->evidence},
+                     {"erased", report->erased},
+                     {"known_lost", report->known_lost},
+                     {"channels", report->channels},
+                     {"whole", report->whole()},
+                     {"problem_count", report->problem_count},
+                     {"problems", json::array(report->problems.begin(), report->problems.end())}});
   } else {
     for (const auto& problem : report->problems) fmt::print("{}\n", problem);
-    fmt::print("{}: {} rows up to {}, {} with raw evidence, {} erased, {} known to be lost, {} cursors: {}\n", journal.string(),
-               report->rows, model::format(report->end), report->evidence, report->erased, report->known_lost, report->channels,
-               report->whole() ? "whole" : fmt::format("{} PROBLEMS", report->problem_count));
+    fmt::print(
+        "{}: {} rows up to {}, {} with raw evidence, {} erased, {} known to be lost, {} cursors: "
+        "{}\n",
+        journal.string(), report->rows, model::format(report->end), report->evidence,
+        report->erased, report->known_lost, report->channels,
+        report->whole() ? "whole" : fmt::format("{} PROBLEMS", report->problem_count));
   }
   if (!report->whole()) throw Trouble{kFailed, ""};
 }
@@ -86,7 +95,9 @@ void add_token(CLI::App& app, Common& common) {
   command->require_subcommand(1);
   for (const std::string verb : {"add", "list", "remove"}) {
     auto name = std::make_shared<std::string>();
-    auto* one = command->add_subcommand(verb, verb == "add" ? "Make one and print it, once" : verb == "list" ? "Their names" : "Take one back");
+    auto* one = command->add_subcommand(verb, verb == "add"    ? "Make one and print it, once"
+                                              : verb == "list" ? "Their names"
+                                                               : "Take one back");
     if (verb != "list") one->add_option("NAME", *name, "Who uses it")->required();
     one->add_flag("--json", common.json, "As JSON");
     one->callback([=, &common] { run_token(common, verb, *name); });
@@ -97,7 +108,8 @@ void add_journal(CLI::App& app, Common& common) {
   auto* command = app.add_subcommand("journal", "The journal itself");
   command->require_subcommand(1);
   auto directory = std::make_shared<std::string>();
-  auto* verify = command->add_subcommand("verify", "Check the chain, seals and keys of every row, live or stopped; changes nothing");
+  auto* verify = command->add_subcommand(
+      "verify", "Check the chain, seals and keys of every row, live or stopped; changes nothing");
   verify->add_option("DIRECTORY", *directory, "The journal's folder, instead of <state>/journal");
   verify->add_flag("--json", common.json, "As JSON");
   verify->callback([=, &common] { run_verify(common, *directory); });

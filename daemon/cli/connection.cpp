@@ -13,7 +13,8 @@ namespace voxbus::cli {
 namespace {
 
 [[noreturn]] void unreachable(const std::string& why) {
-  throw Trouble{kUnreachable, why + "; is voxbusd running? (systemctl status voxbus, or --config, --url)"};
+  throw Trouble{kUnreachable,
+                why + "; is voxbusd running? (systemctl status voxbus, or --config, --url)"};
 }
 
 // An RFC 9457 document in one sentence.
@@ -22,7 +23,8 @@ namespace {
   if (const auto parsed = json::parse(answer.body); parsed && parsed->is_object()) {
     const auto& problem = parsed->get_object();
     message = std::string(json::text_at(problem, "title").value_or(message));
-    if (const auto detail = json::text_at(problem, "detail")) message += ": " + std::string(*detail);
+    if (const auto detail = json::text_at(problem, "detail"))
+      message += ": " + std::string(*detail);
   }
   throw Trouble{kFailed, message};
 }
@@ -54,7 +56,8 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* context) 
     std::string name(line.substr(0, colon));
     for (auto& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     auto value = line.substr(colon + 1);
-    while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' ')) value.remove_suffix(1);
+    while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' '))
+      value.remove_suffix(1);
     while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
     transfer.answer.headers[name] = value;
   }
@@ -78,7 +81,8 @@ Query& Query::add(std::string_view name, std::string_view value) {
   return *this;
 }
 
-Connection::Connection(const Common& common) : handle_(std::make_unique<Handle>()), base_(common.url) {
+Connection::Connection(const Common& common)
+    : handle_(std::make_unique<Handle>()), base_(common.url) {
   if (!common.token_file.empty()) {
     auto token = read_file(common.token_file, 4096);
     if (!token) throw Trouble{kFailed, token.error().message};
@@ -99,12 +103,13 @@ Connection::Connection(const Common& common) : handle_(std::make_unique<Handle>(
   socket_ = json::text_at(endpoint, "socket").value_or("");
   base_ = "http://" + std::string(json::text_at(endpoint, "listen").value_or(""));
   // Without access to the socket a token still opens the other door.
-  if (!socket_.empty() && ::access(socket_.c_str(), R_OK | W_OK) != 0 && !token_.empty()) socket_.clear();
+  if (!socket_.empty() && ::access(socket_.c_str(), R_OK | W_OK) != 0 && !token_.empty())
+    socket_.clear();
 }
 Connection::~Connection() = default;
 
-Answer Connection::perform(const std::string& method, const std::string& path, const std::string& body,
-                           const std::vector<std::string>& headers,
+Answer Connection::perform(const std::string& method, const std::string& path,
+                           const std::string& body, const std::vector<std::string>& headers,
                            const std::function<bool(std::string_view)>* take) {
   CURL* curl = handle_->curl;
   ::curl_easy_reset(curl);
@@ -114,7 +119,8 @@ Answer Connection::perform(const std::string& method, const std::string& path, c
   char problem[CURL_ERROR_SIZE] = "";
   curl_slist* list = nullptr;
   for (const auto& header : headers) list = ::curl_slist_append(list, header.c_str());
-  if (!token_.empty()) list = ::curl_slist_append(list, ("Authorization: Bearer " + token_).c_str());
+  if (!token_.empty())
+    list = ::curl_slist_append(list, ("Authorization: Bearer " + token_).c_str());
   list = ::curl_slist_append(list, "Expect:");
   ::curl_easy_setopt(curl, CURLOPT_URL, (base_ + path).c_str());
   if (!socket_.empty()) ::curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_.c_str());
@@ -152,7 +158,8 @@ Answer Connection::perform(const std::string& method, const std::string& path, c
 Answer Connection::get(const std::string& path, const std::string& accept) {
   return perform("GET", path, {}, {"Accept: " + accept}, nullptr);
 }
-Answer Connection::send(const std::string& method, const std::string& path, const json::object& body) {
+Answer Connection::send(const std::string& method, const std::string& path,
+                        const json::object& body) {
   return perform(method, path, json::serialize(body), {"Content-Type: application/json"}, nullptr);
 }
 json::value Connection::get_json(const std::string& path) {

@@ -68,7 +68,8 @@ class Connection {
  private:
   struct Handle;
   Answer perform(const std::string& method, const std::string& path, const std::string& body,
-                 const std::vector<std::string>& headers, const std::function<bool(std::string_view)>* take);
+                 const std::vector<std::string>& headers,
+                 const std::function<bool(std::string_view)>* take);
   std::unique_ptr<Handle> handle_;
   std::string base_, socket_, token_;
 };

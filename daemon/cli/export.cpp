@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// export: everything recorded since a time, as NDJSON or CSV, in whole lines, so that an interrupted
-// export goes on where it stopped.
+// export: everything recorded since a time, as NDJSON or CSV, in whole lines, so that an
+// interrupted export goes on where it stopped.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -26,7 +26,8 @@ struct ExportOptions {
 // RFC 4180, and a quote before what a spreadsheet would take for a formula.
 void append_cell(std::string& out, std::string_view text) {
   if (!out.empty() && out.back() != '\n') out += ',';
-  const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+  const bool formula =
+      !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
   out += '"';
   if (formula) out += '\'';
   for (const char c : text) {
@@ -36,8 +37,9 @@ void append_cell(std::string& out, std::string_view text) {
   out += '"';
 }
 
-constexpr std::string_view kColumns[] = {"sequence", "time",   "recordedtime", "type",         "channel", "kind", "direction", "audience",
-                                         "author",   "name",   "conversation", "title",        "text",    "native_id", "id"};
+constexpr std::string_view kColumns[] = {
+    "sequence", "time", "recordedtime", "type",  "channel", "kind",      "direction", "audience",
+    "author",   "name", "conversation", "title", "text",    "native_id", "id"};
 
 std::string csv_header() {
   std::string out;
@@ -53,11 +55,14 @@ std::string csv_row(const json::object& event) {
     return std::string(json::text_at(in ? *in : kNone, key).value_or(""));
   };
   std::string out;
-  for (const auto key : {"sequence", "time", "recordedtime", "type"}) append_cell(out, cell(&event, key));
-  for (const auto key : {"channel", "kind", "direction", "audience"}) append_cell(out, cell(data, key));
+  for (const auto key : {"sequence", "time", "recordedtime", "type"})
+    append_cell(out, cell(&event, key));
+  for (const auto key : {"channel", "kind", "direction", "audience"})
+    append_cell(out, cell(data, key));
   append_cell(out, cell(author, "handle"));
   append_cell(out, cell(author, "name"));
-  for (const auto key : {"conversation", "title", "text", "native_id"}) append_cell(out, cell(data, key));
+  for (const auto key : {"conversation", "title", "text", "native_id"})
+    append_cell(out, cell(data, key));
   append_cell(out, cell(&event, "id"));
   return out + "\r\n";
 }
@@ -108,7 +113,8 @@ class Output {
       file_ = FileDescriptor(::dup(STDOUT_FILENO));
     } else {
       const bool there = ::access(options.output.c_str(), F_OK) == 0;
-      if (there && !options.resume) throw Trouble{kFailed, options.output + " is already there: --resume goes on with it"};
+      if (there && !options.resume)
+        throw Trouble{kFailed, options.output + " is already there: --resume goes on with it"};
       const auto found = there ? last_record(options.output, csv_) : Found{};
       auto file = open_file(options.output, O_WRONLY | O_CREAT, 0600);
       if (!file) throw Trouble{kFailed, file.error().message};
@@ -123,7 +129,8 @@ class Output {
   }
   [[nodiscard]] const std::string& resume_after() const { return resume_after_; }
   void write(std::string_view bytes) {
-    if (const auto written = write_all(file_.get(), bytes, "the export"); !written) throw Trouble{kFailed, written.error().message};
+    if (const auto written = write_all(file_.get(), bytes, "the export"); !written)
+      throw Trouble{kFailed, written.error().message};
   }
   [[nodiscard]] bool csv() const { return csv_; }
 
@@ -164,7 +171,8 @@ void run_export(const Common& common, const ExportOptions& options) {
       left.remove_prefix(std::min(left.size(), line.size() + 1));
       if (line.empty()) continue;
       const auto event = json::parse(line, 64);
-      if (!event || !event->is_object()) throw Trouble{kFailed, "the daemon sent something that is no event"};
+      if (!event || !event->is_object())
+        throw Trouble{kFailed, "the daemon sent something that is no event"};
       const auto& fields = event->get_object();
       if (until) {
         const auto recorded = parse_rfc3339(json::text_at(fields, "recordedtime").value_or(""));
@@ -191,11 +199,17 @@ void run_export(const Common& common, const ExportOptions& options) {
 void add_export(CLI::App& app, Common& common) {
   auto options = std::make_shared<ExportOptions>();
   auto* command = app.add_subcommand("export", "Write everything recorded since a time");
-  command->add_option("--since", options->since, "A date or a time, as 2026-11-01 or 2026-11-01T08:00:00Z")->required();
+  command
+      ->add_option("--since", options->since,
+                   "A date or a time, as 2026-11-01 or 2026-11-01T08:00:00Z")
+      ->required();
   command->add_option("--until", options->until, "Only what was recorded before");
-  command->add_option("--format", options->format, "ndjson or csv")->check(CLI::IsMember({"ndjson", "csv"}))->capture_default_str();
+  command->add_option("--format", options->format, "ndjson or csv")
+      ->check(CLI::IsMember({"ndjson", "csv"}))
+      ->capture_default_str();
   command->add_option("--output", options->output, "A file; otherwise standard output");
-  command->add_flag("--resume", options->resume, "Go on where an interrupted export to the same file stopped");
+  command->add_flag("--resume", options->resume,
+                    "Go on where an interrupted export to the same file stopped");
   options->filter.declare(*command);
   command->callback([=, &common] { run_export(common, *options); });
 }

@@ -26,7 +26,8 @@ std::string column(std::string_view text, std::size_t width) {
   for (std::size_t at = 0; at < text.size();) {
     const auto whole = utf8_prefix(text.substr(at), 4);
     std::size_t length = 1;
-    while (length < whole.size() && (static_cast<unsigned char>(whole[length]) & 0xC0) == 0x80) ++length;
+    while (length < whole.size() && (static_cast<unsigned char>(whole[length]) & 0xC0) == 0x80)
+      ++length;
     wchar_t wide = L' ';
     std::mbstate_t state{};
     const bool known = std::mbrtowc(&wide, text.data() + at, length, &state) == length;
@@ -44,7 +45,9 @@ void print_json(const json::value& value) { fmt::print("{}\n", json::serialize(v
 
 void FilterOptions::declare(CLI::App& command) {
   const auto list = [&](const char* name, std::vector<std::string>& out, const char* help) {
-    command.add_option(name, out, help)->delimiter(',')->group("Filters (several values: any of them; several filters: all)");
+    command.add_option(name, out, help)
+        ->delimiter(',')
+        ->group("Filters (several values: any of them; several filters: all)");
   };
   list("--channel", channel_, "Name of a channel");
   list("--type", type_, "As org.voxbus.interaction.received.v1, or interaction.*");
@@ -53,7 +56,9 @@ void FilterOptions::declare(CLI::App& command) {
   list("--audience", audience_, "public or private");
   list("--language", language_, "BCP 47; en also means en-GB");
   list("--historic", historic_, "true or false");
-  command.add_option("--text", text_, "RE2 pattern over title, words and author, without regard to case")
+  command
+      .add_option("--text", text_,
+                  "RE2 pattern over title, words and author, without regard to case")
       ->group("Filters (several values: any of them; several filters: all)");
 }
 

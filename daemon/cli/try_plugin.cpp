@@ -31,7 +31,8 @@ std::string settings_yaml(const std::vector<std::string>& settings) {
   std::string text;
   for (const auto& setting : settings) {
     const auto equals = setting.find('=');
-    text += setting.substr(0, equals) + ": " + (equals == setting.npos ? "" : setting.substr(equals + 1)) + '\n';
+    text += setting.substr(0, equals) + ": " +
+            (equals == setting.npos ? "" : setting.substr(equals + 1)) + '\n';
   }
   return text;
 }
@@ -69,14 +70,17 @@ class Printer {
     const auto record = parsed && parsed->is_object() ? parsed->get_object() : json::object();
     const auto* author = json::object_at(record, "author");
     const auto who = author ? json::text_at(*author, "handle").value_or("-") : "-";
-    auto words = item.quarantined ? "QUARANTINED: " + std::string(json::text_at(record, "reason").value_or(""))
+    auto words = item.quarantined
+                     ? "QUARANTINED: " + std::string(json::text_at(record, "reason").value_or(""))
                  : item.withdrawn ? "(withdrawn)"
                                   : std::string(json::text_at(record, "title").value_or(""));
-    if (const auto text = json::text_at(record, "text")) words += (words.empty() ? "" : ": ") + std::string(*text);
+    if (const auto text = json::text_at(record, "text"))
+      words += (words.empty() ? "" : ": ") + std::string(*text);
     if (const auto* call = json::object_at(record, "call")) words += json::serialize(*call);
     for (auto& c : words) c = c == '\n' ? ' ' : c;
     fmt::print("{:<27} {:<10} {:<32} {}\n", item.occurred ? format_rfc3339(*item.occurred) : "-",
-               json::text_at(record, "kind").value_or("-"), utf8_prefix(who, 32), utf8_prefix(words, 100));
+               json::text_at(record, "kind").value_or("-"), utf8_prefix(who, 32),
+               utf8_prefix(words, 100));
   }
 
   const TryOptions& options_;
@@ -84,7 +88,8 @@ class Printer {
   std::string cursor_;
 };
 
-Result<host::Start> prepare(const TryOptions& options, const config::Manifest& manifest, config::Problems& problems) {
+Result<host::Start> prepare(const TryOptions& options, const config::Manifest& manifest,
+                            config::Problems& problems) {
   auto document = config::Document::parse("--set", settings_yaml(options.settings), problems);
   if (!document) return permanent("the settings cannot be read");
   auto settings = config::read_settings(*document, &document->root(), {}, manifest, problems);
@@ -128,7 +133,8 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
           break;
         }
         case host::FrameType::log:
-          if (const auto line = host::decode_log(payload)) fmt::print(stderr, "log: {}\n", line->message);
+          if (const auto line = host::decode_log(payload))
+            fmt::print(stderr, "log: {}\n", line->message);
           break;
         case host::FrameType::polled:
           if (const auto outcome = host::decode_outcome(payload)) {
@@ -142,7 +148,8 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
             fmt::print(stderr, "voxbus try: {}\n", outcome->message);
           }
           return kFailed;
-        default: break;
+        default:
+          break;
       }
     }
     if (!received) {
@@ -168,7 +175,8 @@ int try_plugin(const TryOptions& options) {
     fmt::print(stderr, "voxbus try: {}\n", start->error().message);
     return kMisused;
   }
-  auto library = host::open_plugin(options.library, options.trust ? host::Trust::given : host::Trust::owned);
+  auto library =
+      host::open_plugin(options.library, options.trust ? host::Trust::given : host::Trust::owned);
   if (!library) {
     fmt::print(stderr, "voxbus try: {}; --trust loads it nevertheless\n", library.error().message);
     return kFailed;
@@ -177,7 +185,8 @@ int try_plugin(const TryOptions& options) {
   int ends[2];
   if (!mark || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return kFailed;
   FileDescriptor ours(ends[0]), theirs(ends[1]);
-  auto process = host::spawn({options.host_program, theirs.get(), library->get(), mark->descriptor(), manifest->memory, 256});
+  auto process = host::spawn({options.host_program, theirs.get(), library->get(),
+                              mark->descriptor(), manifest->memory, 256});
   if (!process) {
     fmt::print(stderr, "voxbus try: {}\n", process.error().message);
     return kFailed;
@@ -186,7 +195,8 @@ int try_plugin(const TryOptions& options) {
   host::ChannelSocket socket(std::move(ours), host::ChannelSocket::End::daemon);
   std::signal(SIGINT, [](int) { interrupted = 1; });
   int code = kFailed;
-  if (socket.send(host::FrameType::start, host::encode(**start))) code = follow(*process, socket, options);
+  if (socket.send(host::FrameType::start, host::encode(**start)))
+    code = follow(*process, socket, options);
   process->kill();
   (void)process->reap();
   return code;

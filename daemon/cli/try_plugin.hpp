@@ -19,10 +19,10 @@ struct TryOptions {
   std::vector<std::string> settings;  // "key=value", values as YAML
   std::string cursor;                 // to start from
   std::string region;
-  bool trust = false;                 // skip the ownership check
-  bool follow = false;                // go on after the first poll came back
-  bool json = false;                  // records as NDJSON, else aligned lines
-  std::uint64_t limit = 0;            // stop after so many items; 0: no limit
+  bool trust = false;       // skip the ownership check
+  bool follow = false;      // go on after the first poll came back
+  bool json = false;        // records as NDJSON, else aligned lines
+  std::uint64_t limit = 0;  // stop after so many items; 0: no limit
 };
 
 // Prints to standard output, says what went wrong on standard error; the exit code of the command.

@@ -15,17 +15,24 @@ int main(int count, char** arguments) {
   ::curl_global_init(CURL_GLOBAL_DEFAULT);
   CLI::App app{"Looks at the Voxbus, follows it, exports from it and checks its configuration"};
   Common common;
-  app.add_option("--config", common.configuration, "Folder with voxbus.yaml and channels.d/")->capture_default_str();
-  app.add_option("--url", common.url, "Of another daemon, as http://bus.example.org:8420; needs a token");
-  app.add_option("--token-file", common.token_file, "File with the token for --url; else the variable VOXBUS_TOKEN");
+  app.add_option("--config", common.configuration, "Folder with voxbus.yaml and channels.d/")
+      ->capture_default_str();
+  app.add_option("--url", common.url,
+                 "Of another daemon, as http://bus.example.org:8420; needs a token");
+  app.add_option("--token-file", common.token_file,
+                 "File with the token for --url; else the variable VOXBUS_TOKEN");
   app.require_subcommand(1);
   app.set_version_flag("--version", "voxbus " VOXBUS_BUILD);
-  app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 69 no daemon, 78 configuration. Manual: man voxbus");
-  for (const auto add : {add_check, add_plugins, add_describe, add_try, add_status, add_tail, add_export, add_consumer,
-                         add_token, add_journal, add_schema}) {
+  app.footer(
+      "Exit status: 0 done, 1 failed, 2 wrong usage, 69 no daemon, 78 configuration. Manual: man "
+      "voxbus");
+  for (const auto add : {add_check, add_plugins, add_describe, add_try, add_status, add_tail,
+                         add_export, add_consumer, add_token, add_journal, add_schema}) {
     add(app, common);
   }
-  app.add_subcommand("version", "Print the version")->callback([] { fmt::print("voxbus {}\n", VOXBUS_BUILD); });
+  app.add_subcommand("version", "Print the version")->callback([] {
+    fmt::print("voxbus {}\n", VOXBUS_BUILD);
+  });
   try {
     app.parse(count, arguments);
     return 0;

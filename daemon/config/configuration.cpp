@@ -20,7 +20,8 @@ bool is_channel_name(std::string_view name) {
 }
 
 bool is_region(std::string_view region) {
-  return region.size() == 2 && std::all_of(region.begin(), region.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  return region.size() == 2 &&
+         std::all_of(region.begin(), region.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 void read_region(Mapping& in, std::string& region) {
@@ -40,7 +41,8 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
   if (in.text("socket", path)) out.socket = path;
   if (in.text("state", path)) {
     out.state = path;
-    if (path.empty() || path.front() != '/') in.report(in.node("state")->mark, "'state' must be an absolute path");
+    if (path.empty() || path.front() != '/')
+      in.report(in.node("state")->mark, "'state' must be an absolute path");
   }
   std::vector<std::string> folders;
   if (in.node("plugins")) {
@@ -48,11 +50,15 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
     out.plugin_folders.assign(folders.begin(), folders.end());
   }
   if (in.text("installation", out.installation) && !is_channel_name(out.installation)) {
-    in.report(in.node("installation")->mark, "'installation' may hold a-z, 0-9 and '-' only, at most 63");
+    in.report(in.node("installation")->mark,
+              "'installation' may hold a-z, 0-9 and '-' only, at most 63");
   }
   in.choice("log_level", out.log_level,
-            {{"trace", std::string("trace")}, {"debug", std::string("debug")}, {"info", std::string("info")},
-             {"warning", std::string("warning")}, {"error", std::string("error")}});
+            {{"trace", std::string("trace")},
+             {"debug", std::string("debug")},
+             {"info", std::string("info")},
+             {"warning", std::string("warning")},
+             {"error", std::string("error")}});
   in.words("hosts", out.hosts);
   in.words("origins", out.origins);
   read_region(in, out.region);
@@ -105,14 +111,16 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
   if (const auto* name = in.required("channel"); name && in.text("channel", channel.name)) {
     document->confine_to(channel.name);
     if (!is_channel_name(channel.name)) {
-      in.report(name->mark, "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
+      in.report(name->mark,
+                "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
     }
   }
   const auto* plugin = in.required("plugin");
   in.text("plugin", channel.plugin);
   const auto* settings = in.node("settings");
-  const auto manifest = std::find_if(all.manifests.begin(), all.manifests.end(),
-                                     [&](const auto& known) { return known.name == channel.plugin; });
+  const auto manifest =
+      std::find_if(all.manifests.begin(), all.manifests.end(),
+                   [&](const auto& known) { return known.name == channel.plugin; });
   if (manifest != all.manifests.end()) {
     channel.library = manifest->library;
     channel.plugin_id = manifest->id;
@@ -124,16 +132,19 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
     for (const auto& known : all.manifests) names.push_back(known.name);
     const auto meant = did_you_mean(channel.plugin, names);
     std::string folders;
-    for (const auto& folder : all.plugin_folders) folders += (folders.empty() ? "" : ", ") + folder.string();
+    for (const auto& folder : all.plugin_folders)
+      folders += (folders.empty() ? "" : ", ") + folder.string();
     in.report(plugin->mark, "no plugin '" + utf8_repaired(channel.plugin) + "' in " + folders,
               meant ? "did you mean '" + *meant + "'?" : "voxbus plugins lists what is installed");
   }
   read_plain_keys(in, channel);
   in.finish();
   if (manifest != all.manifests.end()) {
-    channel.settings = read_settings(*document, settings, document->root().mark, *manifest, problems);
+    channel.settings =
+        read_settings(*document, settings, document->root().mark, *manifest, problems);
     if (!channel.isolated && !manifest->inline_permitted) {
-      in.report(in.node("isolation")->mark, "plugin '" + manifest->name + "' does not permit isolation: inline",
+      in.report(in.node("isolation")->mark,
+                "plugin '" + manifest->name + "' does not permit isolation: inline",
                 "remove the line: it then runs in a process of its own");
     }
   }
@@ -162,7 +173,8 @@ Configuration load(const fs::path& directory, Problems& problems) {
   const auto main_file = directory / "voxbus.yaml";
   // "Not there" means defaults; "may not be looked at" must not.
   if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
-    if (const auto document = Document::read(main_file, problems)) read_daemon(*document, out, problems);
+    if (const auto document = Document::read(main_file, problems))
+      read_daemon(*document, out, problems);
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
@@ -171,7 +183,8 @@ Configuration load(const fs::path& directory, Problems& problems) {
                                    [&](const auto& other) { return other.name == channel.name; });
     if (twin != out.channels.end()) {
       problems.add({.file = file.string(),
-                    .message = "channel '" + channel.name + "' is already described in " + twin->file.string(),
+                    .message = "channel '" + channel.name + "' is already described in " +
+                               twin->file.string(),
                     .remedy = "give one of the two another name",
                     .channel = channel.name});
       continue;

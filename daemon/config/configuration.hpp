@@ -25,7 +25,7 @@ struct Channel {
   std::string name;
   std::string plugin;
   bool enabled = true;
-  bool isolated = true;  // in a process of its own
+  bool isolated = true;         // in a process of its own
   bool keep_raw_of_all = true;  // else of what is quarantined only
   std::chrono::milliseconds poll_every{30'000};
   std::chrono::milliseconds stop_within{2'000};
@@ -39,7 +39,8 @@ struct Channel {
   std::string plugin_id;
   std::string faults;  // not empty: the channel stays down, and this says why
   std::filesystem::path file;
-  bool operator==(const Channel&) const = default;  // what a reload restarts, and what it leaves alone
+  bool operator==(const Channel&) const =
+      default;  // what a reload restarts, and what it leaves alone
 };
 
 struct Configuration {

@@ -11,9 +11,9 @@ namespace {
 
 using Type = SettingRule::Type;
 constexpr std::pair<std::string_view, Type> kTypes[] = {
-    {"string", Type::string},     {"integer", Type::integer}, {"number", Type::number},
-    {"boolean", Type::boolean},   {"duration", Type::duration}, {"size", Type::size},
-    {"path", Type::path},         {"list", Type::list},       {"choice", Type::choice}};
+    {"string", Type::string},   {"integer", Type::integer},   {"number", Type::number},
+    {"boolean", Type::boolean}, {"duration", Type::duration}, {"size", Type::size},
+    {"path", Type::path},       {"list", Type::list},         {"choice", Type::choice}};
 
 // A bound is written as the setting's values are: "32MiB", "30s" or a whole number.
 std::optional<std::int64_t> read_bound(Mapping& in, Type type, std::string_view key) {
@@ -38,9 +38,15 @@ SettingRule read_rule(const Document& document, const Node& node, Problems& prob
   SettingRule rule;
   if (in.required("name")) in.text("name", rule.name);
   in.choice("type", rule.type,
-            {{"string", Type::string}, {"integer", Type::integer}, {"number", Type::number},
-             {"boolean", Type::boolean}, {"duration", Type::duration}, {"size", Type::size},
-             {"path", Type::path}, {"list", Type::list}, {"choice", Type::choice}});
+            {{"string", Type::string},
+             {"integer", Type::integer},
+             {"number", Type::number},
+             {"boolean", Type::boolean},
+             {"duration", Type::duration},
+             {"size", Type::size},
+             {"path", Type::path},
+             {"list", Type::list},
+             {"choice", Type::choice}});
   in.text("help", rule.help);
   // A list's default may be a list; only its presence matters here.
   if (const auto* value = in.node("default"); value && value->kind == Node::Kind::scalar) {
@@ -84,38 +90,44 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problem
   in.words("egress", manifest.egress);
   std::vector<std::string> isolation;
   in.words("isolation", isolation);
-  manifest.inline_permitted = std::find(isolation.begin(), isolation.end(), "inline") != isolation.end();
+  manifest.inline_permitted =
+      std::find(isolation.begin(), isolation.end(), "inline") != isolation.end();
   in.text("network", manifest.network);
   in.duration("stop_within", manifest.stop_within, kLeastStop, kMostStop);
   in.size("memory", manifest.memory, kLeastMemory, kMostMemory);
   in.size("max_item", manifest.max_item, 1 << 10, 1ull << 30);
   if (const auto* settings = in.node("settings")) {
-    for (const auto& item : settings->items) manifest.settings.push_back(read_rule(*document, item, problems));
+    for (const auto& item : settings->items)
+      manifest.settings.push_back(read_rule(*document, item, problems));
   }
   // Unknown keys pass: a newer plugin may say more than this daemon knows.
   const auto stem = file.filename().string();
   const auto expected = stem.substr(0, stem.find('.'));
   if (!manifest.name.empty() && manifest.name != expected) {
-    document->report(problems, document->root().mark,
-                     "the manifest names plugin '" + manifest.name + "', its file '" + expected + "'");
+    document->report(
+        problems, document->root().mark,
+        "the manifest names plugin '" + manifest.name + "', its file '" + expected + "'");
   }
   manifest.library = file.parent_path() / (expected + ".so");
   if (problems.list().size() != before) return std::nullopt;
   return manifest;
 }
 
-std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& folders, Problems& problems) {
+std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& folders,
+                                     Problems& problems) {
   static constexpr std::string_view kSuffix = ".plugin.yaml";
   std::vector<Manifest> found;
   for (const auto& folder : folders) {
     for (const auto& file : files_in(folder, kSuffix, problems)) {
       auto manifest = read_manifest(file, problems);
       if (!manifest) continue;
-      const auto same = std::find_if(found.begin(), found.end(),
-                                     [&](const auto& other) { return other.name == manifest->name; });
+      const auto same = std::find_if(found.begin(), found.end(), [&](const auto& other) {
+        return other.name == manifest->name;
+      });
       if (same != found.end()) {
         problems.add({.file = file.string(),
-                      .message = "plugin '" + manifest->name + "' was already found in " + same->file.string(),
+                      .message = "plugin '" + manifest->name + "' was already found in " +
+                                 same->file.string(),
                       .remedy = "remove one of the two",
                       .channel = file.string()});
         continue;
@@ -134,7 +146,8 @@ json::object to_json(const Manifest& manifest) {
                      {"required", rule.required},
                      {"help", rule.help}};
     if (!rule.default_value.empty()) one["default"] = rule.default_value;
-    if (!rule.choices.empty()) one["choices"] = json::array(rule.choices.begin(), rule.choices.end());
+    if (!rule.choices.empty())
+      one["choices"] = json::array(rule.choices.begin(), rule.choices.end());
     if (rule.identity) one["identity"] = true;
     if (rule.secret) one["secret"] = true;
     if (rule.minimum) one["minimum"] = *rule.minimum;

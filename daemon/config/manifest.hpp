@@ -44,9 +44,10 @@ struct Manifest {
 
 // Reads every NAME.plugin.yaml of the folders in order; of two with one name the first wins, and
 // the second is a problem. A folder that does not exist holds none.
-[[nodiscard]] std::vector<Manifest> find_manifests(const std::vector<std::filesystem::path>& folders,
-                                                   Problems& problems);
-[[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file, Problems& problems);
+[[nodiscard]] std::vector<Manifest> find_manifests(
+    const std::vector<std::filesystem::path>& folders, Problems& problems);
+[[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& file,
+                                                    Problems& problems);
 [[nodiscard]] std::string_view name_of(SettingRule::Type type);
 // As the API and `voxbus describe --json` show it.
 [[nodiscard]] json::object to_json(const Manifest& manifest);

@@ -37,7 +37,9 @@ class Mapping {
   // The same, and its absence is a problem.
   const Node* required(std::string_view key) {
     const auto* found = node(key);
-    if (!found) report(node_.mark, "'" + std::string(key) + "' is missing", "add '" + std::string(key) + ": ...'");
+    if (!found)
+      report(node_.mark, "'" + std::string(key) + "' is missing",
+             "add '" + std::string(key) + ": ...'");
     return found;
   }
 
@@ -57,14 +59,14 @@ class Mapping {
       report(found->mark, "'" + std::string(key) + "' is neither true nor false");
     }
   }
-  void duration(std::string_view key, std::chrono::milliseconds& out, std::chrono::milliseconds least,
-                std::chrono::milliseconds most) {
+  void duration(std::string_view key, std::chrono::milliseconds& out,
+                std::chrono::milliseconds least, std::chrono::milliseconds most) {
     unit(key, out, least, most, parse_duration, format_duration);
   }
   void size(std::string_view key, std::uint64_t& out, std::uint64_t least, std::uint64_t most) {
     unit(key, out, least, most, parse_size, format_size);
   }
-  template <class Number>
+  template<class Number>
   void count(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
     const auto* found = scalar(key);
     if (!found) return;
@@ -72,8 +74,8 @@ class Mapping {
     const auto* end = found->scalar.data() + found->scalar.size();
     const auto [stop, code] = std::from_chars(found->scalar.data(), end, number);
     if (code != std::errc{} || stop != end || number < least || number > most) {
-      report(found->mark, "'" + std::string(key) + "' must be a whole number from " + std::to_string(least) +
-                              " to " + std::to_string(most));
+      report(found->mark, "'" + std::string(key) + "' must be a whole number from " +
+                              std::to_string(least) + " to " + std::to_string(most));
     } else {
       out = static_cast<Number>(number);
     }
@@ -91,11 +93,13 @@ class Mapping {
         report(item.mark, "'" + std::string(key) + "' must list words");
       }
     }
-    if (found->kind == Node::Kind::mapping) report(found->mark, "'" + std::string(key) + "' must be a word or a list");
+    if (found->kind == Node::Kind::mapping)
+      report(found->mark, "'" + std::string(key) + "' must be a word or a list");
   }
   // One of a few words.
-  template <class Choice>
-  void choice(std::string_view key, Choice& out, std::initializer_list<std::pair<std::string_view, Choice>> words) {
+  template<class Choice>
+  void choice(std::string_view key, Choice& out,
+              std::initializer_list<std::pair<std::string_view, Choice>> words) {
     const auto* found = scalar(key);
     if (!found) return;
     std::vector<std::string> names;
@@ -113,8 +117,8 @@ class Mapping {
            meant ? "did you mean '" + *meant + "'?" : "");
   }
 
-  // A line that may be a misspelt secret is not shown whole: one that is near to a secret's name, or
-  // to none at all where there are secrets.
+  // A line that may be a misspelt secret is not shown whole: one that is near to a secret's name,
+  // or to none at all where there are secrets.
   void finish(std::string_view noun = "key", const std::vector<std::string>& secrets = {}) {
     for (const auto& member : node_.members) {
       bool known = false;
@@ -124,12 +128,13 @@ class Mapping {
       std::string all;
       for (const auto& name : known_) all += (all.empty() ? "" : ", ") + name;
       const bool may_be_secret =
-          !secrets.empty() && (!meant || std::find(secrets.begin(), secrets.end(), *meant) != secrets.end());
+          !secrets.empty() &&
+          (!meant || std::find(secrets.begin(), secrets.end(), *meant) != secrets.end());
       const auto say = may_be_secret ? &Document::report_key : &Document::report;
-      (document_.*say)(
-             problems_, member.mark,
-             "unknown " + std::string(noun) + " '" + utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
-             meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
+      (document_.*say)(problems_, member.mark,
+                       "unknown " + std::string(noun) + " '" +
+                           utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
+                       meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
     }
   }
 
@@ -146,7 +151,7 @@ class Mapping {
     }
     return found;
   }
-  template <class Value, class Parse, class Format>
+  template<class Value, class Parse, class Format>
   void unit(std::string_view key, Value& out, Value least, Value most, Parse parse, Format format) {
     const auto* found = scalar(key);
     if (!found) return;
@@ -154,7 +159,8 @@ class Mapping {
       if (*parsed >= least && *parsed <= most) {
         out = *parsed;
       } else {
-        report(found->mark, "'" + std::string(key) + "' must lie between " + format(least) + " and " + format(most));
+        report(found->mark, "'" + std::string(key) + "' must lie between " + format(least) +
+                                " and " + format(most));
       }
     } else {
       report(found->mark, "'" + std::string(key) + "': " + parsed.error().message);

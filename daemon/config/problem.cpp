@@ -8,17 +8,19 @@
 namespace voxbus::config {
 
 bool Problems::fatal() const {
-  return std::any_of(list_.begin(), list_.end(), [](const auto& problem) { return problem.channel.empty(); });
+  return std::any_of(list_.begin(), list_.end(),
+                     [](const auto& problem) { return problem.channel.empty(); });
 }
 
-std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, std::string_view ending,
-                                            Problems& problems) {
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
+                                            std::string_view ending, Problems& problems) {
   std::vector<std::filesystem::path> files;
   std::error_code code;
   std::filesystem::directory_iterator entry(folder, code);
   for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code)) {
     const auto name = entry->path().filename().string();
-    if (name.size() > ending.size() && name.ends_with(ending) && name.front() != '.') files.push_back(entry->path());
+    if (name.size() > ending.size() && name.ends_with(ending) && name.front() != '.')
+      files.push_back(entry->path());
   }
   if (code && code != std::errc::no_such_file_or_directory) {
     problems.add({.file = folder.string(),
@@ -37,10 +39,12 @@ std::string render(const Problem& problem) {
     out += fmt::format("{:5} | {}\n", problem.mark.line, problem.excerpt);
     // Tabs before the mark are kept, so that the caret stands under its word on any terminal.
     std::string indent;
-    for (int i = 0; i + 1 < problem.mark.column && i < static_cast<int>(problem.excerpt.size()); ++i) {
+    for (int i = 0; i + 1 < problem.mark.column && i < static_cast<int>(problem.excerpt.size());
+         ++i) {
       indent += problem.excerpt[static_cast<std::size_t>(i)] == '\t' ? '\t' : ' ';
     }
-    out += fmt::format("      | {}{}", indent, std::string(static_cast<std::size_t>(std::max(1, problem.mark.width)), '^'));
+    out += fmt::format("      | {}{}", indent,
+                       std::string(static_cast<std::size_t>(std::max(1, problem.mark.width)), '^'));
     out += problem.remedy.empty() ? "\n" : ' ' + problem.remedy + '\n';
   } else if (!problem.remedy.empty()) {
     out += "        " + problem.remedy + '\n';

@@ -42,7 +42,8 @@ class Problems {
 // The files of a folder whose names end so, hidden ones left out, in order. A folder that is not
 // there has none; one that cannot be read is a problem of the whole daemon.
 [[nodiscard]] std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
-                                                          std::string_view ending, Problems& problems);
+                                                          std::string_view ending,
+                                                          Problems& problems);
 
 // Two or three lines, each ended by a line break.
 [[nodiscard]] std::string render(const Problem& problem);

@@ -3,8 +3,8 @@
 
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <cstdlib>
+#include <map>
 
 #include "base/crypto.hpp"
 #include "base/posix.hpp"
@@ -33,11 +33,13 @@ class Reader {
         if (text == "true" || text == "yes" || text == "on") return true;
         if (text == "false" || text == "no" || text == "off") return false;
         return wrong(rule, node, "is neither true nor false");
-      case Type::integer: return integer(rule, node);
+      case Type::integer:
+        return integer(rule, node);
       case Type::number: {
         double number = 0;
         const auto* end = text.data() + text.size();
-        if (const auto [stop, code] = std::from_chars(text.data(), end, number); code != std::errc{} || stop != end) {
+        if (const auto [stop, code] = std::from_chars(text.data(), end, number);
+            code != std::errc{} || stop != end) {
           return wrong(rule, node, "is not a number");
         }
         if (!std::isfinite(number)) return wrong(rule, node, "is not a finite number");
@@ -58,11 +60,14 @@ class Reader {
         }
         break;
       case Type::path:
-        if (text.empty() || text.front() != '/') return wrong(rule, node, "must be an absolute path");
+        if (text.empty() || text.front() != '/')
+          return wrong(rule, node, "must be an absolute path");
         break;
-      case Type::choice: return choice(rule, node);
+      case Type::choice:
+        return choice(rule, node);
       case Type::string:
-      case Type::list: break;
+      case Type::list:
+        break;
     }
     if (text.find('\0') != text.npos) return wrong(rule, node, "holds a NUL byte");
     return json::value(text);
@@ -72,10 +77,12 @@ class Reader {
   static bool within(const SettingRule& rule, std::int64_t value) {
     return (!rule.minimum || value >= *rule.minimum) && (!rule.maximum || value <= *rule.maximum);
   }
-  json::value wrong(const SettingRule& rule, const Node& node, std::string_view what, std::string remedy = {}) {
-    document_.report(problems_, node.mark,
-                     "setting '" + rule.name + "'" + (what.starts_with(':') ? "" : " ") + std::string(what),
-                     remedy.empty() ? rule.help : std::move(remedy));
+  json::value wrong(const SettingRule& rule, const Node& node, std::string_view what,
+                    std::string remedy = {}) {
+    document_.report(
+        problems_, node.mark,
+        "setting '" + rule.name + "'" + (what.starts_with(':') ? "" : " ") + std::string(what),
+        remedy.empty() ? rule.help : std::move(remedy));
     return nullptr;
   }
   json::value list(const SettingRule& rule, const Node& node) {
@@ -93,8 +100,10 @@ class Reader {
     const auto* end = node.scalar.data() + node.scalar.size();
     const auto [stop, code] = std::from_chars(node.scalar.data(), end, number);
     if (code != std::errc{} || stop != end) return wrong(rule, node, "is not a whole number");
-    if (rule.minimum && number < *rule.minimum) return wrong(rule, node, "must be at least " + std::to_string(*rule.minimum));
-    if (rule.maximum && number > *rule.maximum) return wrong(rule, node, "must be at most " + std::to_string(*rule.maximum));
+    if (rule.minimum && number < *rule.minimum)
+      return wrong(rule, node, "must be at least " + std::to_string(*rule.minimum));
+    if (rule.maximum && number > *rule.maximum)
+      return wrong(rule, node, "must be at most " + std::to_string(*rule.maximum));
     return number;
   }
   json::value choice(const SettingRule& rule, const Node& node) {
@@ -104,7 +113,8 @@ class Reader {
       all += (all.empty() ? "" : ", ") + known;
     }
     const auto meant = did_you_mean(node.scalar, rule.choices);
-    return wrong(rule, node, "must be one of: " + all, meant ? "did you mean '" + *meant + "'?" : "");
+    return wrong(rule, node, "must be one of: " + all,
+                 meant ? "did you mean '" + *meant + "'?" : "");
   }
 
   const Document& document_;
@@ -113,8 +123,8 @@ class Reader {
 
 }  // namespace
 
-std::optional<SecretReference> read_secret(const Document& document, const Node& node, std::string setting,
-                                           Problems& problems) {
+std::optional<SecretReference> read_secret(const Document& document, const Node& node,
+                                           std::string setting, Problems& problems) {
   SecretReference reference;
   reference.setting = std::move(setting);
   const auto* credential = node.find("credential");
@@ -123,8 +133,8 @@ std::optional<SecretReference> read_secret(const Document& document, const Node&
   if (node.kind != Node::Kind::mapping || node.members.size() != 1 || !chosen ||
       chosen->kind != Node::Kind::scalar || chosen->scalar.empty()) {
     document.report_key(problems, node.mark,
-                           "secret '" + reference.setting + "' must not stand here itself",
-                           "write {credential: NAME} (systemd) or {file: /path}");
+                        "secret '" + reference.setting + "' must not stand here itself",
+                        "write {credential: NAME} (systemd) or {file: /path}");
     return std::nullopt;
   }
   reference.from = credential ? SecretReference::From::credential : SecretReference::From::file;
@@ -136,8 +146,8 @@ std::optional<SecretReference> read_secret(const Document& document, const Node&
   return reference;
 }
 
-Settings read_settings(const Document& document, const Node* node, Mark channel, const Manifest& manifest,
-                       Problems& problems) {
+Settings read_settings(const Document& document, const Node* node, Mark channel,
+                       const Manifest& manifest, Problems& problems) {
   static const Node kNone{};
   Settings settings;
   Mapping in(document, node ? *node : kNone, problems, "plugin '" + manifest.name + "'");
@@ -146,12 +156,14 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
   for (const auto& rule : manifest.settings) {
     const auto* given = in.node(rule.name);
     if (!given && rule.identity && !rule.default_value.empty()) {
-      const Node otherwise{.kind = Node::Kind::scalar, .mark = channel, .scalar = rule.default_value};
+      const Node otherwise{
+          .kind = Node::Kind::scalar, .mark = channel, .scalar = rule.default_value};
       identity[rule.name] = json::serialize(reader.value(rule, otherwise));
     }
     if (!given) {
       if (rule.required) {
-        document.report(problems, node ? node->mark : channel, "setting '" + rule.name + "' is missing for plugin '" + manifest.name + "'",
+        document.report(problems, node ? node->mark : channel,
+                        "setting '" + rule.name + "' is missing for plugin '" + manifest.name + "'",
                         rule.help);
       }
       continue;
@@ -183,14 +195,17 @@ Result<std::string> resolve(const SecretReference& reference) {
   if (reference.from == SecretReference::From::credential) {
     const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
     if (!folder) {
-      return permanent("credential '" + reference.name + "' is not there: start the daemon from systemd with "
-                       "LoadCredential=" + reference.name + ", or write {file: PATH}");
+      return permanent("credential '" + reference.name +
+                       "' is not there: start the daemon from systemd with "
+                       "LoadCredential=" +
+                       reference.name + ", or write {file: PATH}");
     }
     path = std::filesystem::path(folder) / reference.name;
   }
   VOXBUS_TRY(secret, read_file(path, kMaxSecret));
   if (!secret.empty() && secret.back() == '\n') secret.pop_back();
-  if (secret.empty()) return permanent("secret '" + reference.setting + "' in " + path.string() + " is empty");
+  if (secret.empty())
+    return permanent("secret '" + reference.setting + "' in " + path.string() + " is empty");
   return secret;
 }
 

@@ -26,7 +26,7 @@ struct SecretReference {
 struct Settings {
   json::object values;  // by the manifest's types; without secrets
   std::vector<SecretReference> secrets;
-  std::string origin;   // digest of the identity settings: names whose cursor this is
+  std::string origin;  // digest of the identity settings: names whose cursor this is
   bool operator==(const Settings&) const = default;
 };
 

@@ -61,9 +61,12 @@ class TreeBuilder final : public YAML::EventHandler {
     std::optional<Node::Member> pending{};  // a key whose value has not come yet
   };
 
-  static Mark at(const YAML::Mark& mark, int width) { return {mark.line + 1, mark.column + 1, width}; }
+  static Mark at(const YAML::Mark& mark, int width) {
+    return {mark.line + 1, mark.column + 1, width};
+  }
   static void refuse(YAML::anchor_t anchor, Mark mark) {
-    if (anchor != 0) throw Refused{mark, "anchors are not used in configuration", "remove the '&name'"};
+    if (anchor != 0)
+      throw Refused{mark, "anchors are not used in configuration", "remove the '&name'"};
   }
 
   void close() {
@@ -141,14 +144,16 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
     Node second;
     TreeBuilder rest(second);
     if (any && parser.HandleNextDocument(rest)) {
-      document.report(problems, second.mark, "a second document begins here", "one file holds one document");
+      document.report(problems, second.mark, "a second document begins here",
+                      "one file holds one document");
       return std::nullopt;
     }
   } catch (const Refused& refused) {
     document.report_key(problems, refused.mark, refused.message, refused.remedy);
     return std::nullopt;
   } catch (const YAML::Exception& error) {
-    document.report_key(problems, {error.mark.line + 1, error.mark.column + 1}, "not valid YAML: " + error.msg);
+    document.report_key(problems, {error.mark.line + 1, error.mark.column + 1},
+                        "not valid YAML: " + error.msg);
     return std::nullopt;
   }
   return document;
@@ -167,12 +172,14 @@ std::string Document::line(int number) const {
   return std::string(utf8_prefix(found, 200));
 }
 
-void Document::report(Problems& problems, Mark mark, std::string message, std::string remedy) const {
+void Document::report(Problems& problems, Mark mark, std::string message,
+                      std::string remedy) const {
   problems.add({name_, mark, std::move(message), std::move(remedy),
                 mark.line > 0 ? line(mark.line) : std::string(), channel_});
 }
 
-void Document::report_key(Problems& problems, Mark mark, std::string message, std::string remedy) const {
+void Document::report_key(Problems& problems, Mark mark, std::string message,
+                          std::string remedy) const {
   auto shown = mark.line > 0 ? line(mark.line) : std::string();
   const auto colon = shown.find(':');
   shown = colon == shown.npos ? std::string() : shown.substr(0, colon) + ": ...";

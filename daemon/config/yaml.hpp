@@ -49,7 +49,8 @@ class Document {
   void confine_to(std::string channel) { channel_ = std::move(channel); }
   void report(Problems& problems, Mark mark, std::string message, std::string remedy = {}) const;
   // The same for a line that may hold a secret: only its key is shown.
-  void report_key(Problems& problems, Mark mark, std::string message, std::string remedy = {}) const;
+  void report_key(Problems& problems, Mark mark, std::string message,
+                  std::string remedy = {}) const;
 
  private:
   [[nodiscard]] std::string line(int number) const;

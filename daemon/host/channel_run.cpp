@@ -26,10 +26,12 @@ static_assert(sizeof(voxbus_item) == kItem01 && sizeof(voxbus_attachment) == kAt
 bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
 constexpr std::string_view kDiedReading = "the plugin's process died while this was read";
 
-std::string_view text_of(voxbus_view view) { return {view.data, static_cast<std::size_t>(view.size)}; }
+std::string_view text_of(voxbus_view view) {
+  return {view.data, static_cast<std::size_t>(view.size)};
+}
 
 // Nothing that we call may throw into the plugin's C frames.
-template <class Action>
+template<class Action>
 voxbus_status guarded_status(Action&& action) noexcept {
   try {
     return action();
@@ -49,11 +51,12 @@ struct ChannelRun::Lane {
   std::atomic<bool> active = false;  // between the call into the plugin and its return
   std::int64_t retry_after_ms = 0;
   std::string failure;
-  std::string examined;    // the record that the plugin said it is looking at
-  bool has_mark = false;   // the crash mark is the poll lane's
-  bool progress = false;   // emitted or committed in this call
+  std::string examined;   // the record that the plugin said it is looking at
+  bool has_mark = false;  // the crash mark is the poll lane's
+  bool progress = false;  // emitted or committed in this call
 
-  Lane(ChannelRun* owner, bool poll) : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
+  Lane(ChannelRun* owner, bool poll)
+      : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
       return guarded_status([&] { return of(c).emit(item); });
@@ -67,7 +70,9 @@ struct ChannelRun::Lane {
     call.fail = [](const voxbus_call* c, const voxbus_failure* why) {
       (void)guarded_status([&] { return of(c).fail(why); });
     };
-    call.stopping = [](const voxbus_call* c) -> std::int32_t { return of(c).run->stopping_.load(); };
+    call.stopping = [](const voxbus_call* c) -> std::int32_t {
+      return of(c).run->stopping_.load();
+    };
     call.wake_fd = [](const voxbus_call* c) -> std::int32_t { return of(c).run->wake_.get(); };
   }
   static Lane& of(const voxbus_call* call) {
@@ -75,7 +80,7 @@ struct ChannelRun::Lane {
   }
 
   // Calls into the plugin; an outcome says how it went.
-  template <class Call>
+  template<class Call>
   Outcome enter(Call&& into_plugin) {
     retry_after_ms = 0;
     failure.clear();
@@ -92,7 +97,8 @@ struct ChannelRun::Lane {
   voxbus_status emit(const voxbus_item* item) {
     if (!active || !item || item->size < kItem01 || item->native_id.size == 0 ||
         item->native_id.size > model::kMaxNativeId || !is_sound(item->native_id) ||
-        !is_sound(item->record) || !is_sound(item->raw) || (item->attachment_count > 0 && !item->attachments)) {
+        !is_sound(item->record) || !is_sound(item->raw) ||
+        (item->attachment_count > 0 && !item->attachments)) {
       return VOXBUS_MISUSE;
     }
     model::Offer offer;
@@ -100,7 +106,8 @@ struct ChannelRun::Lane {
     offer.record = text_of(item->record);
     offer.raw = text_of(item->raw);
     if (item->flags & VOXBUS_ITEM_HAS_VERSION) offer.version = item->version;
-    if (item->flags & VOXBUS_ITEM_HAS_OCCURRED) offer.occurred = TimePoint(microseconds(item->occurred_at));
+    if (item->flags & VOXBUS_ITEM_HAS_OCCURRED)
+      offer.occurred = TimePoint(microseconds(item->occurred_at));
     offer.withdrawn = item->flags & VOXBUS_ITEM_WITHDRAWN;
     offer.backfill = item->flags & VOXBUS_ITEM_BACKFILL;
     offer.unreadable = item->flags & VOXBUS_ITEM_UNREADABLE;
@@ -111,7 +118,8 @@ struct ChannelRun::Lane {
           !is_sound(file->bytes)) {
         return VOXBUS_MISUSE;
       }
-      offer.attachments.push_back({text_of(file->name), text_of(file->media), text_of(file->bytes)});
+      offer.attachments.push_back(
+          {text_of(file->name), text_of(file->media), text_of(file->bytes)});
     }
     auto made = normalised(offer);
     progress = true;
@@ -128,7 +136,10 @@ struct ChannelRun::Lane {
       made = run->intake_.normalise(offer);
     } catch (const std::exception& error) {
       // Should this throw as well, the process dies with the mark set, and poison takes over.
-      made = [&]() noexcept { return run->intake_.quarantine(offer, std::string("could not be normalised: ") + error.what()); }();
+      made = [&]() noexcept {
+        return run->intake_.quarantine(offer,
+                                       std::string("could not be normalised: ") + error.what());
+      }();
     }
     if (examined.empty()) {
       leave_mark();
@@ -139,7 +150,8 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status commit(voxbus_view cursor) {
-    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) return VOXBUS_MISUSE;
+    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor)
+      return VOXBUS_MISUSE;
     if (!run->outlet_.commit(text_of(cursor))) return VOXBUS_STOPPED;
     run->cursor_ = text_of(cursor);
     leave_mark();  // all before the cursor was survived
@@ -148,7 +160,8 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status examine(voxbus_view id, voxbus_view raw) {
-    if (!active || id.size == 0 || id.size > model::kMaxNativeId || !is_sound(id) || !is_sound(raw)) {
+    if (!active || id.size == 0 || id.size > model::kMaxNativeId || !is_sound(id) ||
+        !is_sound(raw)) {
       return VOXBUS_MISUSE;
     }
     leave_mark();  // the record before this one was survived
@@ -227,8 +240,8 @@ struct ChannelRun::HostSide {
   }
 };
 
-ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet, CrashMark* mark,
-                       const Clock& clock)
+ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet,
+                       CrashMark* mark, const Clock& clock)
     : start_(std::move(start)),
       plugin_(std::move(plugin)),
       intake_(std::move(intake)),
@@ -270,16 +283,21 @@ Outcome ChannelRun::create() {
 
 Outcome ChannelRun::run() {
   if (auto outcome = create(); outcome.status != VOXBUS_OK) return outcome;
-  outlet_.ready({plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
+  outlet_.ready(
+      {plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
   {
     const std::jthread act_thread([this] { act(); });
     while (!stopping_) {
-      const std::string cursor = cursor_;  // commit() replaces it while the plugin still reads this one
+      const std::string cursor =
+          cursor_;  // commit() replaces it while the plugin still reads this one
       const voxbus_view since{cursor.data(), cursor.size()};
-      auto outcome = poll_lane_->enter([&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
+      auto outcome = poll_lane_->enter(
+          [&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
       outlet_.polled(outcome);
       if (stopping_) break;
-      requests_.when_for(pause_after(outcome), [](const Requests& asked) { return asked.stop; }, [](auto&, bool) {});
+      requests_.when_for(
+          pause_after(outcome), [](const Requests& asked) { return asked.stop; },
+          [](auto&, bool) {});
     }
     requests_.with([](Requests& asked) { asked.stop = true; });
     requests_.notify_all();
@@ -292,8 +310,9 @@ Outcome ChannelRun::run() {
 
 void ChannelRun::act() {
   for (;;) {
-    const bool probe = requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
-                                      [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
+    const bool probe =
+        requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
+                       [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
     if (!probe) return;
     if (!probe_) {
       outlet_.probed({VOXBUS_UNSUPPORTED, 0, {}});
@@ -323,18 +342,25 @@ void ChannelRun::probe() {
 std::chrono::milliseconds ChannelRun::pause_after(const Outcome& outcome) {
   const auto every = milliseconds(start_.poll_every_ms);
   switch (outcome.status) {
-    case VOXBUS_MORE: failures_ = 0; return 0ms;
+    case VOXBUS_MORE:
+      failures_ = 0;
+      return 0ms;
     case VOXBUS_OK:
-    case VOXBUS_STOPPED: failures_ = 0; return every;
-    case VOXBUS_PERMANENT: return kLongestRetry;
-    default: break;
+    case VOXBUS_STOPPED:
+      failures_ = 0;
+      return every;
+    case VOXBUS_PERMANENT:
+      return kLongestRetry;
+    default:
+      break;
   }
   // Exponential, with jitter over its upper half, so that channels of one server do not come back
   // all at once.
   failures_ = std::min(failures_ + 1, 16);
   const auto full = std::min<milliseconds>(kFirstRetry * (1 << (failures_ - 1)), kLongestRetry);
   static thread_local std::minstd_rand random{std::random_device{}()};
-  const auto jittered = full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
+  const auto jittered =
+      full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
   return std::max(jittered, milliseconds(outcome.retry_after_ms));
 }
 

@@ -41,9 +41,10 @@ class Outlet {
 
 class ChannelRun {
  public:
-  // `mark` may be null (inline: a crash is the daemon's own). Outlet, mark and clock outlive the run.
-  ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet, CrashMark* mark,
-             const Clock& clock);
+  // `mark` may be null (inline: a crash is the daemon's own). Outlet, mark and clock outlive the
+  // run.
+  ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet,
+             CrashMark* mark, const Clock& clock);
   ~ChannelRun();
   ChannelRun(const ChannelRun&) = delete;
   ChannelRun& operator=(const ChannelRun&) = delete;
@@ -80,10 +81,10 @@ class ChannelRun {
   std::unique_ptr<Lane> poll_lane_, act_lane_;
   struct HostSide;
   std::unique_ptr<HostSide> host_side_;
-  voxbus_channel* channel_ = nullptr;  // poll lane's thread
-  const voxbus_probe_1* probe_ = nullptr;  // the plugin's capability, when it has it
+  voxbus_channel* channel_ = nullptr;            // poll lane's thread
+  const voxbus_probe_1* probe_ = nullptr;        // the plugin's capability, when it has it
   Guarded<voxbus_channel*> stoppable_{nullptr};  // the same while stop() may be passed on to it
-  int failures_ = 0;  // polls in a row
+  int failures_ = 0;                             // polls in a row
 };
 
 }  // namespace voxbus::host

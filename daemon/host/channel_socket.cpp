@@ -22,7 +22,8 @@ Result<FileDescriptor> memory_file(std::string_view bytes) {
   FileDescriptor file(::memfd_create("voxbus-item", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return system_error("make a memory file", errno);
   VOXBUS_CHECK(write_all(file.get(), bytes, "a memory file"));
-  if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return system_error("seal a memory file", errno);
+  if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0)
+    return system_error("seal a memory file", errno);
   return file;
 }
 
@@ -64,7 +65,8 @@ Status ChannelSocket::send(FrameType type, std::string_view payload) {
     file = std::move(made);
   }
   std::string head;
-  append_header(head, {static_cast<std::uint32_t>(payload.size()), type, in_memory ? kInMemory : std::uint8_t{0}});
+  append_header(head, {static_cast<std::uint32_t>(payload.size()), type,
+                       in_memory ? kInMemory : std::uint8_t{0}});
   const std::scoped_lock lock(sending_);
   // One write for the common small frame.
   if (!in_memory && payload.size() <= 64 << 10) {
@@ -131,10 +133,11 @@ Result<std::optional<Frame>> ChannelSocket::next() {
 }
 
 Result<std::string> ChannelSocket::read_memory(std::size_t length) {
-  if (memory_files_.empty()) return permanent("the other process promised a descriptor and passed none");
+  if (memory_files_.empty())
+    return permanent("the other process promised a descriptor and passed none");
   const FileDescriptor file = std::move(memory_files_.front());
   memory_files_.erase(memory_files_.begin());
-  struct stat status{};
+  struct stat status {};
   // Unsealed, it could shrink under our read, or change after our check.
   const int seals = ::fcntl(file.get(), F_GET_SEALS);  // -1 for anything but a memory file
   if (seals < 0 || (seals & kSeals) != kSeals || ::fstat(file.get(), &status) != 0 ||

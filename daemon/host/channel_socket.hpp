@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One end of the socket pair between the daemon and a channel's process: whole frames with the
 // descriptors that carry large payloads. The host's end blocks; the daemon's end is fed by its
-// event loop and never waits: a process that stops reading is at fault. Sending may be called from several threads (frames are not interleaved), receiving
-// from one.
+// event loop and never waits: a process that stops reading is at fault. Sending may be called from
+// several threads (frames are not interleaved), receiving from one.
 #pragma once
 
 #include <mutex>

@@ -27,10 +27,10 @@ struct ChannelStatus {
   std::string remedy;  // what a person can do
   TimePoint since;     // of this level
   bool isolated = true;
-  pid_t pid = 0;       // of its process, 0 while there is none
+  pid_t pid = 0;  // of its process, 0 while there is none
   std::uint64_t restarts = 0;
   std::uint64_t crashes = 0;
-  std::string probe;   // "ok", why not, or empty while unknown
+  std::string probe;  // "ok", why not, or empty while unknown
 };
 
 }  // namespace voxbus::host

@@ -2,7 +2,8 @@
 // A page of memory that the daemon and a channel's process share: which record the process is
 // looking at right now. It outlives the process, so that after a crash the daemon knows the record,
 // and after the second crash on it the record is quarantined and the channel goes on behind it.
-// The process writes, the daemon reads once the process is dead, or to see how long one record takes.
+// The process writes, the daemon reads once the process is dead, or to see how long one record
+// takes.
 #pragma once
 
 #include <atomic>

@@ -21,12 +21,14 @@ void CreditOutlet::flush(Gathered& gathered) noexcept {
 bool CreditOutlet::emit(model::Item item) {
   return gathered_.when(
       [&](const Gathered& gathered) {
-        const bool full = gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
+        const bool full =
+            gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
         return gathered.stopped || !full || has_credit(gathered);
       },
       [&](Gathered& gathered) {
         if (gathered.stopped) return false;
-        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight) flush(gathered);
+        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight)
+          flush(gathered);
         gathered.weight += item.weight();
         gathered.batch.items.push_back(std::move(item));
         return true;

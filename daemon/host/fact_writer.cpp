@@ -12,7 +12,8 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 journal::Fact fact_of(const ChannelStatus& status) {
-  json::object data{{"channel", status.name}, {"plugin", status.plugin}, {"state", name_of(status.level)}};
+  json::object data{
+      {"channel", status.name}, {"plugin", status.plugin}, {"state", name_of(status.level)}};
   if (!status.reason.empty()) data["reason"] = status.reason;
   if (!status.remedy.empty()) data["remedy"] = status.remedy;
   journal::Fact fact;

@@ -21,7 +21,8 @@ constexpr auto kHeartbeat = 5s;
 
 class SocketOutlet final : public CreditOutlet {
  public:
-  SocketOutlet(ChannelSocket& socket, std::uint64_t credit) : CreditOutlet(credit), socket_(socket) {}
+  SocketOutlet(ChannelSocket& socket, std::uint64_t credit)
+      : CreditOutlet(credit), socket_(socket) {}
   void ready(const Ready& ready) override { send(FrameType::ready, encode(ready)); }
   void probed(const Outcome& outcome) override { send(FrameType::probed, encode(outcome)); }
   void log(const LogLine& line) override { send(FrameType::log, encode(line)); }
@@ -42,7 +43,8 @@ Result<Start> receive_start(ChannelSocket& socket) {
   for (;;) {
     VOXBUS_TRY(frame, socket.next());
     if (frame) {
-      if (frame->type != FrameType::start) return permanent("the daemon began with another frame than start");
+      if (frame->type != FrameType::start)
+        return permanent("the daemon began with another frame than start");
       return decode_start(frame->payload);
     }
     VOXBUS_CHECK(socket.receive());
@@ -69,9 +71,14 @@ Result<Start> receive_start(ChannelSocket& socket) {
         case FrameType::credit:
           if (const auto batches = decode_credit((*frame)->payload)) outlet.committed(*batches);
           break;
-        case FrameType::probe: run.probe(); break;
-        case FrameType::stop: run.stop(); break;
-        default: ::_exit(1);
+        case FrameType::probe:
+          run.probe();
+          break;
+        case FrameType::stop:
+          run.stop();
+          break;
+        default:
+          ::_exit(1);
       }
     }
   }
@@ -90,14 +97,16 @@ int run_host_process(const MakeIntake& make_intake, const std::string& build) {
   };
   auto start = receive_start(socket);
   if (!start) return 1;
-  if (start->build != build) return refuse("voxbus-host is of build " + build + ", the daemon of " + start->build);
+  if (start->build != build)
+    return refuse("voxbus-host is of build " + build + ", the daemon of " + start->build);
   auto mark = CrashMark::attach(FileDescriptor(kMarkDescriptor));
   if (!mark) return refuse(mark.error().message, VOXBUS_RETRY);
 
   auto plugin = Plugin::load(FileDescriptor(kPluginDescriptor), start->plugin);
   if (!plugin) return refuse(plugin.error().message);
   if ((*plugin)->id() != start->plugin) {
-    return refuse("the library says it is '" + (*plugin)->id() + "', its manifest '" + start->plugin + "'");
+    return refuse("the library says it is '" + (*plugin)->id() + "', its manifest '" +
+                  start->plugin + "'");
   }
   const SystemClock clock;
   SocketOutlet outlet(socket, start->credit);
@@ -107,7 +116,8 @@ int run_host_process(const MakeIntake& make_intake, const std::string& build) {
   const std::jthread lane([&] {
     const auto outcome = run.run();
     if (outcome.status == VOXBUS_OK) ::_exit(0);
-    refuse(outcome.message.empty() ? "the plugin refused its settings" : outcome.message, outcome.status);
+    refuse(outcome.message.empty() ? "the plugin refused its settings" : outcome.message,
+           outcome.status);
     ::_exit(1);
   });
   listen(socket, outlet, run);

@@ -26,19 +26,20 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
   }
   void probed(const Outcome& outcome) override {
     channel_.post([outcome](InlineChannel& channel) {
-      channel.amend([&](ChannelStatus& status) { status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message; });
+      channel.amend([&](ChannelStatus& status) {
+        status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message;
+      });
     });
   }
-  void log(const LogLine& line) override {
-    channel_.note_log(line);
-  }
+  void log(const LogLine& line) override { channel_.note_log(line); }
 
  protected:
   void deliver(model::Batch batch) override {
     // After one batch was refused no later one may follow it: its cursor would cover the lost one.
     if (broken_) return;
     for (auto& item : batch.items) channel_.around_.admit(item);
-    const auto taken = channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
+    const auto taken =
+        channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
     if (taken == journal::Submit::taken) return;
     broken_ = true;
     channel_.post([](InlineChannel& channel) { channel.end_run(); });
@@ -65,14 +66,16 @@ void InlineChannel::start() {
 
 Status InlineChannel::launch() {
   VOXBUS_TRY(plain_settings, settings());
-  VOXBUS_TRY(file, open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
+  VOXBUS_TRY(file,
+             open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
   VOXBUS_TRY(opening, open_channel(this));
   lease_ = opening.lease;
   outlet_ = std::make_unique<JournalOutlet>(*this, opening.lease);
   auto frame = start_frame(opening, std::move(plain_settings));
   change(Level::starting);
   // The library's own constructors and destructors run there too: they must not hold up the others.
-  lane_ = std::thread([this, frame = std::move(frame), file = std::make_shared<FileDescriptor>(std::move(file))]() mutable {
+  lane_ = std::thread([this, frame = std::move(frame),
+                       file = std::make_shared<FileDescriptor>(std::move(file))]() mutable {
     auto outcome = live(std::move(frame), *file);
     post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
   });
@@ -84,11 +87,12 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
   if (!plugin) return {VOXBUS_PERMANENT, 0, plugin.error().message};
   if ((*plugin)->id() != channel_.plugin_id) {
     return {VOXBUS_PERMANENT, 0,
-            "the library says it is '" + (*plugin)->id() + "', its manifest '" + channel_.plugin_id + "'"};
+            "the library says it is '" + (*plugin)->id() + "', its manifest '" +
+                channel_.plugin_id + "'"};
   }
   auto intake = around_.make_intake(start);
-  auto run = std::make_unique<ChannelRun>(std::move(start), std::move(*plugin), std::move(intake), *outlet_, nullptr,
-                                          *around_.clock);
+  auto run = std::make_unique<ChannelRun>(std::move(start), std::move(*plugin), std::move(intake),
+                                          *outlet_, nullptr, *around_.clock);
   const bool wanted = running_.with([&](Running& running) {
     running.run = running.stop ? nullptr : run.get();
     return !running.stop;

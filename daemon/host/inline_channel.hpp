@@ -28,7 +28,8 @@ class InlineChannel final : public Supervised,
   void end_run();
   void ended(Outcome outcome);
   void start_again(std::string why);
-  void committed(std::uint64_t lease, std::size_t batches, std::size_t items, std::size_t bytes) override;
+  void committed(std::uint64_t lease, std::size_t batches, std::size_t items,
+                 std::size_t bytes) override;
   // Runs `action` on the supervisor's thread, if we still exist.
   void post(std::function<void(InlineChannel&)> action);
 

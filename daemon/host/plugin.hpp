@@ -16,9 +16,11 @@ class Plugin {
  public:
   // Loads by descriptor with Boost.DLL and negotiates: same major, both minors known. Runs the
   // library's constructors, therefore hostile code: in the daemon only for trusted inline plugins.
-  [[nodiscard]] static Result<std::shared_ptr<Plugin>> load(const FileDescriptor& file, const std::string& name);
+  [[nodiscard]] static Result<std::shared_ptr<Plugin>> load(const FileDescriptor& file,
+                                                            const std::string& name);
   // For tests: an entry that is linked in.
-  [[nodiscard]] static Result<std::shared_ptr<Plugin>> from_entry(const voxbus_plugin& entry, const std::string& name);
+  [[nodiscard]] static Result<std::shared_ptr<Plugin>> from_entry(const voxbus_plugin& entry,
+                                                                  const std::string& name);
   ~Plugin();
 
   [[nodiscard]] const voxbus_plugin& entry() const { return *entry_; }

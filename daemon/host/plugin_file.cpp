@@ -32,10 +32,12 @@ Status check_owner(const struct stat& status, const std::string& what) {
 Status check_folders(const std::filesystem::path& file) {
   std::error_code code;
   auto folder = std::filesystem::canonical(file.parent_path(), code);
-  if (code) return permanent("cannot resolve " + file.parent_path().string() + ": " + code.message());
+  if (code)
+    return permanent("cannot resolve " + file.parent_path().string() + ": " + code.message());
   for (;; folder = folder.parent_path()) {
-    struct stat status{};
-    if (::lstat(folder.c_str(), &status) != 0) return system_error("look at " + folder.string(), errno);
+    struct stat status {};
+    if (::lstat(folder.c_str(), &status) != 0)
+      return system_error("look at " + folder.string(), errno);
     VOXBUS_CHECK(check_owner(status, folder.string()));
     if (folder == folder.root_path()) return {};
   }
@@ -45,7 +47,7 @@ Status check_folders(const std::filesystem::path& file) {
 class Elf {
  public:
   Elf(const char* bytes, std::size_t size) : bytes_(bytes), size_(size) {}
-  template <class T>
+  template<class T>
   [[nodiscard]] std::span<const T> table(std::uint64_t offset, std::uint64_t bytes) const {
     if (offset > size_ || bytes > size_ - offset || offset % alignof(T) != 0) return {};
     return {reinterpret_cast<const T*>(bytes_ + offset), bytes / sizeof(T)};
@@ -68,7 +70,8 @@ Result<std::vector<std::string>> exports(const char* bytes, std::size_t size) {
       heads[0].e_ident[EI_CLASS] != ELFCLASS64 || heads[0].e_type != ET_DYN) {
     return permanent("is no shared library for this machine");
   }
-  const auto sections = elf.table<Elf64_Shdr>(heads[0].e_shoff, std::uint64_t{heads[0].e_shnum} * sizeof(Elf64_Shdr));
+  const auto sections =
+      elf.table<Elf64_Shdr>(heads[0].e_shoff, std::uint64_t{heads[0].e_shnum} * sizeof(Elf64_Shdr));
   std::vector<std::string> names;
   for (const auto& section : sections) {
     if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections.size()) continue;
@@ -91,13 +94,16 @@ Result<std::vector<std::string>> exports(const char* bytes, std::size_t size) {
 Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trust) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) {
-    if (errno == ELOOP) return permanent("cannot load " + file.string() + ": it is a symbolic link, name the file itself");
+    if (errno == ELOOP)
+      return permanent("cannot load " + file.string() +
+                       ": it is a symbolic link, name the file itself");
     return system_error("open " + file.string(), errno);
   }
   FileDescriptor opened(fd);
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd, &status) != 0) return system_error("look at " + file.string(), errno);
-  if (!S_ISREG(status.st_mode)) return permanent("cannot load " + file.string() + ": it is no regular file");
+  if (!S_ISREG(status.st_mode))
+    return permanent("cannot load " + file.string() + ": it is no regular file");
   if (trust == Trust::owned) {
     VOXBUS_CHECK(check_owner(status, file.string()));
     VOXBUS_CHECK(check_folders(file));
@@ -106,7 +112,7 @@ Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trus
 }
 
 Status check_exports(int descriptor, const std::string& name) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(descriptor, &status) != 0) return system_error("look at " + name, errno);
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return permanent(name + " is empty");
@@ -120,8 +126,8 @@ Status check_exports(int descriptor, const std::string& name) {
     if (symbol == VOXBUS_ENTRY_SYMBOL) {
       entry = true;
     } else {
-      return permanent(name + " exports '" + symbol + "' beside " VOXBUS_ENTRY_SYMBOL
-                       ": link it with the SDK's version script");
+      return permanent(name + " exports '" + symbol +
+                       "' beside " VOXBUS_ENTRY_SYMBOL ": link it with the SDK's version script");
     }
   }
   if (!entry) return permanent(name + " does not export " VOXBUS_ENTRY_SYMBOL ": it is no plugin");

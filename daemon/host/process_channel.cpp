@@ -3,8 +3,8 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 
 #include "base/log.hpp"
@@ -75,19 +75,22 @@ void ProcessChannel::start() {
 
 Result<std::shared_ptr<ProcessChannel::Run>> ProcessChannel::launch() {
   VOXBUS_TRY(plain_settings, settings());
-  VOXBUS_TRY(library, open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
+  VOXBUS_TRY(library,
+             open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
   VOXBUS_TRY(mark, CrashMark::make());
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("make a socket pair", errno);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return system_error("make a socket pair", errno);
   FileDescriptor ours(ends[0]), theirs(ends[1]);
   VOXBUS_TRY(opening, open_channel(this));
-  auto child = spawn({around_.host_program, theirs.get(), library.get(), mark.descriptor(), channel_.memory,
-                      channel_.descriptors});
+  auto child = spawn({around_.host_program, theirs.get(), library.get(), mark.descriptor(),
+                      channel_.memory, channel_.descriptors});
   if (!child) {
     around_.journal->close_channel(channel_.name, opening.lease);
     return child.error();
   }
-  auto run = std::make_shared<Run>(std::move(*child), std::move(ours), std::move(mark), *around_.loop);
+  auto run =
+      std::make_shared<Run>(std::move(*child), std::move(ours), std::move(mark), *around_.loop);
   run->lease = opening.lease;
   run->readable.native_non_blocking(true);
   auto frame = start_frame(opening, std::move(plain_settings));
@@ -107,24 +110,26 @@ void ProcessChannel::watch(const std::shared_ptr<Run>& run) {
 }
 
 void ProcessChannel::read(const std::shared_ptr<Run>& run) {
-  run->readable.async_wait(
-      asio::posix::stream_descriptor::wait_read, [self = shared_from_this(), run](const boost::system::error_code& code) {
-        if (code || run != self->run_) return;
-        Status status = run->socket.receive();
-        while (status) {
-          auto frame = run->socket.next();
-          if (!frame) {
-            status = frame.error();
-            break;
-          }
-          if (!*frame) break;
-          run->last_frame = Steady::now();
-          status = self->take(*run, std::move(**frame));
-        }
-        if (status) return self->read(run);
-        // Gone by itself: its end says how. Else it broke the protocol, and is ended.
-        if (status.error().kind == Error::Kind::permanent) self->kill(*run, status.error().message);
-      });
+  run->readable.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [self = shared_from_this(), run](const boost::system::error_code& code) {
+                             if (code || run != self->run_) return;
+                             Status status = run->socket.receive();
+                             while (status) {
+                               auto frame = run->socket.next();
+                               if (!frame) {
+                                 status = frame.error();
+                                 break;
+                               }
+                               if (!*frame) break;
+                               run->last_frame = Steady::now();
+                               status = self->take(*run, std::move(**frame));
+                             }
+                             if (status) return self->read(run);
+                             // Gone by itself: its end says how. Else it broke the protocol, and is
+                             // ended.
+                             if (status.error().kind == Error::Kind::permanent)
+                               self->kill(*run, status.error().message);
+                           });
 }
 
 Status ProcessChannel::take(Run& run, Frame frame) {
@@ -141,9 +146,12 @@ Status ProcessChannel::take(Run& run, Frame frame) {
       for (auto& item : batch.items) around_.admit(item);
       switch (around_.journal->submit(channel_.name, run.lease, std::move(batch))) {
         case journal::Submit::taken:
-        case journal::Submit::stopping: return {};
-        case journal::Submit::stale_lease: return permanent("its lease ended");
-        case journal::Submit::over_limit: return permanent("the process sent more than it had credit for");
+        case journal::Submit::stopping:
+          return {};
+        case journal::Submit::stale_lease:
+          return permanent("its lease ended");
+        case journal::Submit::over_limit:
+          return permanent("the process sent more than it had credit for");
       }
       return {};
     }
@@ -155,7 +163,9 @@ Status ProcessChannel::take(Run& run, Frame frame) {
     case FrameType::probed: {
       VOXBUS_TRY(outcome, decode_outcome(frame.payload));
       amend([&](ChannelStatus& status) {
-        status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.status == VOXBUS_UNSUPPORTED ? "" : outcome.message;
+        status.probe = outcome.status == VOXBUS_OK            ? "ok"
+                       : outcome.status == VOXBUS_UNSUPPORTED ? ""
+                                                              : outcome.message;
       });
       return {};
     }
@@ -171,8 +181,10 @@ Status ProcessChannel::take(Run& run, Frame frame) {
       run.verdict = outcome.message;
       return {};
     }
-    case FrameType::heartbeat: return {};
-    default: return permanent("an unknown frame from the channel's process");
+    case FrameType::heartbeat:
+      return {};
+    default:
+      return permanent("an unknown frame from the channel's process");
   }
 }
 
@@ -192,7 +204,8 @@ void ProcessChannel::tick(const std::shared_ptr<Run>& run) {
     } else if (const auto examined = run->mark.examined();
                examined && now.time_since_epoch() - examined->since > around.record_limit) {
       run->stuck_on_record = true;
-      self->kill(*run, "the plugin was busy with one record for " + format_duration(around.record_limit));
+      self->kill(*run,
+                 "the plugin was busy with one record for " + format_duration(around.record_limit));
     }
     self->tick(run);
   });
@@ -206,7 +219,8 @@ void ProcessChannel::kill(Run& run, std::string why, std::string remedy) {
   run.process.kill();
 }
 
-// Which record was it? The second death on the same one makes it poison: the next run quarantines it.
+// Which record was it? The second death on the same one makes it poison: the next run quarantines
+// it.
 void ProcessChannel::note_crash(Run& run, const Process::End& end) {
   amend([](ChannelStatus& status) { ++status.crashes; });
   // A death that the record did not cause says nothing about it: somebody's kill -9, out of memory
@@ -217,15 +231,16 @@ void ProcessChannel::note_crash(Run& run, const Process::End& end) {
   if (crashes_.size() >= kMaxCrashNotes) crashes_.clear();
   if (++crashes_[examined->native_id] < kCrashesUntilPoison) return;
   if (std::find(poison_.begin(), poison_.end(), examined->native_id) != poison_.end()) return;
-  log::warn("channel {}: a record ended the plugin's process {} times and goes to quarantine", channel_.name,
-            kCrashesUntilPoison);
-  if (poison_.size() >= kMaxPoison) poison_.erase(poison_.begin());  // the oldest is long behind the cursor
+  log::warn("channel {}: a record ended the plugin's process {} times and goes to quarantine",
+            channel_.name, kCrashesUntilPoison);
+  if (poison_.size() >= kMaxPoison)
+    poison_.erase(poison_.begin());  // the oldest is long behind the cursor
   poison_.push_back(examined->native_id);
   reset_backoff();
 }
 
-// The reason for a refusal may still lie in the socket. Batches in it are not taken: one before them
-// may have been refused, and what no cursor covers is fetched again.
+// The reason for a refusal may still lie in the socket. Batches in it are not taken: one before
+// them may have been refused, and what no cursor covers is fetched again.
 void ProcessChannel::read_refusal(Run& run) {
   if (!run.socket.receive()) return;
   for (auto frame = run.socket.next(); frame && *frame; frame = run.socket.next()) {
@@ -256,7 +271,9 @@ void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
   auto why = run->verdict.empty() ? "the plugin's process " + end.words
              : run->refused       ? run->verdict
                                   : run->verdict + ": it " + end.words;
-  auto remedy = run->remedy.empty() && run->permanent ? "mend what it names; it is tried again by itself" : run->remedy;
+  auto remedy = run->remedy.empty() && run->permanent
+                    ? "mend what it names; it is tried again by itself"
+                    : run->remedy;
   run_.reset();
   start_again(std::move(why), std::move(remedy));
 }
@@ -264,7 +281,8 @@ void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
 void ProcessChannel::start_again(std::string why, std::string remedy) {
   const auto wait = next_backoff();
   amend([](ChannelStatus& status) { ++status.restarts; });
-  change(Level::degraded, std::move(why), remedy.empty() ? "started again in " + format_duration(wait) : std::move(remedy));
+  change(Level::degraded, std::move(why),
+         remedy.empty() ? "started again in " + format_duration(wait) : std::move(remedy));
   again_.expires_after(wait);
   again_.async_wait([self = shared_from_this()](const boost::system::error_code& code) {
     if (!code && !self->stopping_) self->start();

@@ -38,7 +38,8 @@ class ProcessChannel final : public Supervised,
   void kill(Run& run, std::string why, std::string remedy = {});
   void ended(const std::shared_ptr<Run>& run);
   void start_again(std::string why, std::string remedy);
-  void committed(std::uint64_t lease, std::size_t batches, std::size_t items, std::size_t bytes) override;
+  void committed(std::uint64_t lease, std::size_t batches, std::size_t items,
+                 std::size_t bytes) override;
 
   std::shared_ptr<Run> run_;
   boost::asio::steady_timer again_;

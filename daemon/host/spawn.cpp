@@ -42,17 +42,20 @@ void limit(int resource, rlim_t value) {
   }
   const int null = ::open("/dev/null", O_RDWR);
   ::dup2(null, STDIN_FILENO);
-  ::dup2(STDERR_FILENO, STDOUT_FILENO);  // what a plugin prints goes to the log, never to our output
+  ::dup2(STDERR_FILENO,
+         STDOUT_FILENO);  // what a plugin prints goes to the log, never to our output
   ::syscall(SYS_close_range, kFirstFree, ~0u, 0);
   limit(RLIMIT_CORE, 0);  // a core would hold secrets and customers' words
   limit(RLIMIT_NOFILE, options.descriptors);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
   if (options.memory > 0) limit(RLIMIT_AS, options.memory);
 #endif
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGCHLD}) ::signal(signal, SIG_DFL);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGCHLD})
+    ::signal(signal, SIG_DFL);
   ::execve(options.program.c_str(), arguments, environment);
   ::_exit(122);
 }
@@ -60,7 +63,8 @@ void limit(int resource, rlim_t value) {
 // What a plugin may know of our environment: never a secret.
 std::vector<std::string> bare_environment() {
   std::vector<std::string> out;
-  for (const char* name : {"PATH", "LANG", "LC_ALL", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
+  for (const char* name :
+       {"PATH", "LANG", "LC_ALL", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) out.push_back(std::string(name) + '=' + value);
   }
   return out;
@@ -99,7 +103,8 @@ void Process::kill() const {
 Process::End Process::reap() {
   siginfo_t how{};
   kill();  // what it started does not outlive it
-  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &how, WEXITED) != 0) return {"vanished", false};
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &how, WEXITED) != 0)
+    return {"vanished", false};
   pid = -1;
   if (how.si_code == CLD_EXITED) {
     if (how.si_status == 122) return {"could not be executed", false};
@@ -107,9 +112,11 @@ Process::End Process::reap() {
   }
   const int signal = how.si_status;
   const char* name = ::sigabbrev_np(signal);
-  const bool by_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT || signal == SIGILL ||
-                        signal == SIGFPE || signal == SIGSYS || signal == SIGTRAP;
-  return {std::string("was killed by SIG") + (name ? name : std::to_string(signal).c_str()), by_fault};
+  const bool by_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT ||
+                        signal == SIGILL || signal == SIGFPE || signal == SIGSYS ||
+                        signal == SIGTRAP;
+  return {std::string("was killed by SIG") + (name ? name : std::to_string(signal).c_str()),
+          by_fault};
 }
 
 }  // namespace voxbus::host

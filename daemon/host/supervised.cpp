@@ -15,10 +15,14 @@ constexpr int kLogLinesPerSecond = 20;
 
 std::string_view name_of(Level level) {
   switch (level) {
-    case Level::starting: return "starting";
-    case Level::up: return "up";
-    case Level::degraded: return "degraded";
-    case Level::down: return "down";
+    case Level::starting:
+      return "starting";
+    case Level::up:
+      return "up";
+    case Level::degraded:
+      return "degraded";
+    case Level::down:
+      return "down";
   }
   return "unknown";
 }
@@ -44,10 +48,20 @@ void Supervised::change(Level level, std::string reason, std::string remedy) {
   });
   if (!news) return;
   switch (level) {
-    case Level::starting: log::debug("channel {}: starting", channel_.name); break;
-    case Level::up: log::info("channel {}: up", channel_.name); break;
-    case Level::degraded: log::warn("channel {}: degraded: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
-    case Level::down: log::error("channel {}: down: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ", remedy); break;
+    case Level::starting:
+      log::debug("channel {}: starting", channel_.name);
+      break;
+    case Level::up:
+      log::info("channel {}: up", channel_.name);
+      break;
+    case Level::degraded:
+      log::warn("channel {}: degraded: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ",
+                remedy);
+      break;
+    case Level::down:
+      log::error("channel {}: down: {}{}{}", channel_.name, reason, remedy.empty() ? "" : "; ",
+                 remedy);
+      break;
   }
   if (around_.on_change) around_.on_change(status());
 }
@@ -66,8 +80,10 @@ void Supervised::note_log(const LogLine& line) {
     ++share.dropped;
     return false;
   });
-  if (dropped > 0) log::warn("channel {}: {} lines of the plugin's were dropped", channel_.name, dropped);
-  if (write) log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
+  if (dropped > 0)
+    log::warn("channel {}: {} lines of the plugin's were dropped", channel_.name, dropped);
+  if (write)
+    log::log(kLevels[std::clamp(line.level, 0, 3)], "channel {}: {}", channel_.name, line.message);
 }
 
 void Supervised::note_poll(const Outcome& outcome) {
@@ -78,18 +94,21 @@ void Supervised::note_poll(const Outcome& outcome) {
       change(Level::up);
       break;
     case VOXBUS_PERMANENT:
-      change(Level::degraded, outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
+      change(Level::degraded,
+             outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
              "change what it names; it is tried again every five minutes");
       break;
     default:
-      change(Level::degraded, outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
+      change(Level::degraded,
+             outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
              "it is tried again by itself");
   }
 }
 
 std::chrono::milliseconds Supervised::next_backoff() {
   failures_ = std::min(failures_ + 1, 24);
-  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)), around_.longest_backoff);
+  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)),
+                                           around_.longest_backoff);
   // Jitter over the upper half, so that what failed together does not come back together.
   return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
 }
@@ -107,8 +126,12 @@ Result<journal::Opening> Supervised::open_channel(journal::ChannelSink* sink) {
   using From = config::Begin::Kind;
   using To = journal::Begin::Kind;
   const auto kind = channel_.begin.kind;
-  const journal::Begin begin{kind == From::now ? To::now : kind == From::all ? To::all : To::date, channel_.begin.date};
-  auto opening = around_.journal->open_channel({channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
+  const journal::Begin begin{kind == From::now   ? To::now
+                             : kind == From::all ? To::all
+                                                 : To::date,
+                             channel_.begin.date};
+  auto opening = around_.journal->open_channel(
+      {channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
   if (opening && opening->new_origin) {
     log::info("channel {}: a new origin; what is older than {} counts as historic", channel_.name,
               format_rfc3339(opening->begin));

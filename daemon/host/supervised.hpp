@@ -25,14 +25,14 @@ struct Surroundings {
   journal::Journal* journal = nullptr;
   const Clock* clock = nullptr;
   Admit admit;
-  MakeIntake make_intake;               // for inline channels
-  std::filesystem::path host_program;   // voxbus-host
+  MakeIntake make_intake;              // for inline channels
+  std::filesystem::path host_program;  // voxbus-host
   std::string build;
-  std::uint64_t credit = 8u << 20;      // bytes under way per channel
-  bool trust_plugins = false;           // tests: skip the ownership check
-  std::chrono::milliseconds start_within{10'000};  // load and create
-  std::chrono::milliseconds silence_limit{30'000}; // without any frame
-  std::chrono::milliseconds record_limit{60'000};  // on one record
+  std::uint64_t credit = 8u << 20;                  // bytes under way per channel
+  bool trust_plugins = false;                       // tests: skip the ownership check
+  std::chrono::milliseconds start_within{10'000};   // load and create
+  std::chrono::milliseconds silence_limit{30'000};  // without any frame
+  std::chrono::milliseconds record_limit{60'000};   // on one record
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_backoff{300'000};
   // Told of every change of level, on the supervisor's thread.
@@ -51,13 +51,17 @@ class Supervised {
   // Asks for an end; `done` is called once nothing of it runs any more.
   virtual void stop(std::function<void()> done) = 0;
 
-  [[nodiscard]] ChannelStatus status() const { return status_.with([](const auto& held) { return held; }); }  // any thread
+  [[nodiscard]] ChannelStatus status() const {
+    return status_.with([](const auto& held) { return held; });
+  }  // any thread
   [[nodiscard]] const config::Channel& channel() const { return channel_; }
 
  protected:
   void change(Level level, std::string reason = {}, std::string remedy = {});
-  template <class Action>
-  void amend(Action&& action) { status_.with(action); }
+  template<class Action>
+  void amend(Action&& action) {
+    status_.with(action);
+  }
   // A line of the plugin's, as far as its share of the log goes.
   void note_log(const LogLine& line);
   // The daemon's answer to how a poll ended.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/supervisor.hpp"
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <future>
 #include <set>
 
@@ -57,7 +57,8 @@ void Supervisor::beat() {
 }
 
 std::chrono::steady_clock::time_point Supervisor::last_turn() const {
-  return std::chrono::steady_clock::time_point(std::chrono::steady_clock::duration(last_turn_.load()));
+  return std::chrono::steady_clock::time_point(
+      std::chrono::steady_clock::duration(last_turn_.load()));
 }
 
 void Supervisor::add(const config::Channel& channel) {
@@ -67,7 +68,9 @@ void Supervisor::add(const config::Channel& channel) {
     status.plugin = channel.plugin;
     status.level = Level::down;
     status.reason = channel.enabled ? channel.faults : "enabled: false";
-    status.remedy = channel.enabled ? "mend " + channel.file.string() + " ('voxbus check' shows the line) and restart" : "";
+    status.remedy = channel.enabled ? "mend " + channel.file.string() +
+                                          " ('voxbus check' shows the line) and restart"
+                                    : "";
     status.since = around_.clock->now();
     status.isolated = channel.isolated;
     if (channel.enabled) log::error("channel {}: down: {}", channel.name, status.reason);
@@ -88,10 +91,12 @@ void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
     asio::post(loop_, [channel, promise] { channel->stop([promise] { promise->set_value(); }); });
   }
   for (std::size_t i = 0; i < ended.size(); ++i) {
-    // A process is killed at its deadline; only an inline plugin that ignores stop gets beyond this.
+    // A process is killed at its deadline; only an inline plugin that ignores stop gets beyond
+    // this.
     const auto limit = channels[i]->channel().stop_within + kAfterDeadline;
     if (ended[i].wait_for(limit) != std::future_status::ready) {
-      log::error("channel {}: did not end within {}", channels[i]->channel().name, format_duration(limit));
+      log::error("channel {}: did not end within {}", channels[i]->channel().name,
+                 format_duration(limit));
     }
   }
 }
@@ -126,7 +131,8 @@ std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& c
   end(obsolete);
   for (const auto& channel : channels) {
     if (kept.contains(channel.name)) continue;
-    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end()) touched.push_back(channel.name);
+    if (std::find(touched.begin(), touched.end(), channel.name) == touched.end())
+      touched.push_back(channel.name);
     add(channel);
   }
   return touched;

@@ -4,9 +4,9 @@
 // called from any other.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <thread>

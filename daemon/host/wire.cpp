@@ -9,12 +9,19 @@
 namespace voxbus::host {
 namespace {
 
-enum ItemFlag : std::uint8_t { kVersion = 1, kOccurred = 2, kWithdrawn = 4, kBackfill = 8, kQuarantined = 16 };
+enum ItemFlag : std::uint8_t {
+  kVersion = 1,
+  kOccurred = 2,
+  kWithdrawn = 4,
+  kBackfill = 8,
+  kQuarantined = 16
+};
 
-template <class Number>
+template<class Number>
 void put(std::string& out, Number number) {
   char bytes[sizeof number];
-  std::memcpy(bytes, &number, sizeof number);  // little-endian, as is every machine Debian 12 runs us on
+  std::memcpy(bytes, &number,
+              sizeof number);  // little-endian, as is every machine Debian 12 runs us on
   out.append(bytes, sizeof number);
 }
 void put_text(std::string& out, std::string_view text) {
@@ -26,7 +33,7 @@ void put_text(std::string& out, std::string_view text) {
 class Decoder {
  public:
   explicit Decoder(std::string_view bytes) : bytes_(bytes) {}
-  template <class Number>
+  template<class Number>
   Number number() {
     Number value{};
     if (!take(sizeof value)) return value;
@@ -44,7 +51,8 @@ class Decoder {
   std::string_view fixed(std::size_t length) { return take(length) ? taken_ : std::string_view(); }
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] Status finish() const {
-    if (failed_ || !bytes_.empty()) return permanent("a malformed frame from the channel's process");
+    if (failed_ || !bytes_.empty())
+      return permanent("a malformed frame from the channel's process");
     return {};
   }
 
@@ -90,7 +98,8 @@ Result<Header> read_header(std::string_view bytes) {
 
 std::string encode(const Start& start) {
   std::string out;
-  for (const auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor, &start.region, &start.build}) {
+  for (const auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor,
+                           &start.region, &start.build}) {
     put_text(out, *text);
   }
   put(out, start.max_item);
@@ -105,7 +114,8 @@ std::string encode(const Start& start) {
 Result<Start> decode_start(std::string_view payload) {
   Decoder in(payload);
   Start start;
-  for (auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor, &start.region, &start.build}) {
+  for (auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor, &start.region,
+                     &start.build}) {
     *text = in.text(kAnySize);
   }
   start.max_item = in.number<std::uint64_t>();
@@ -193,9 +203,10 @@ std::string encode(const model::Batch& batch) {
   out.reserve(size);
   put(out, static_cast<std::uint32_t>(batch.items.size()));
   for (const auto& item : batch.items) {
-    put(out, static_cast<std::uint8_t>((item.version ? kVersion : 0) | (item.occurred ? kOccurred : 0) |
-                                       (item.withdrawn ? kWithdrawn : 0) | (item.backfill ? kBackfill : 0) |
-                                       (item.quarantined ? kQuarantined : 0)));
+    put(out, static_cast<std::uint8_t>(
+                 (item.version ? kVersion : 0) | (item.occurred ? kOccurred : 0) |
+                 (item.withdrawn ? kWithdrawn : 0) | (item.backfill ? kBackfill : 0) |
+                 (item.quarantined ? kQuarantined : 0)));
     put(out, item.version.value_or(0));
     put(out, item.occurred ? item.occurred->time_since_epoch().count() : std::int64_t{0});
     out += as_text(item.digest);
@@ -212,7 +223,8 @@ Result<model::Batch> decode_batch(std::string_view payload) {
   Decoder in(payload);
   model::Batch batch;
   const auto count = in.number<std::uint32_t>();
-  if (count > model::kMaxBatchItems) return permanent("a batch of more items than allowed from the channel's process");
+  if (count > model::kMaxBatchItems)
+    return permanent("a batch of more items than allowed from the channel's process");
   batch.items.reserve(count);
   for (std::uint32_t i = 0; i < count && !in.failed(); ++i) {
     auto& item = batch.items.emplace_back();

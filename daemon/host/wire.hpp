@@ -23,13 +23,13 @@ namespace voxbus::host {
 
 enum class FrameType : std::uint8_t {
   // host to daemon
-  ready = 1,     // the plugin is loaded and its channel made
-  batch = 2,     // items and perhaps a cursor
-  polled = 3,    // a poll came back
-  log = 4,       // a line of the plugin
-  heartbeat = 5, // the host's own loop turns
-  probed = 6,    // the answer to probe
-  refused = 7,   // the plugin could not be loaded or its channel not made; the process ends
+  ready = 1,      // the plugin is loaded and its channel made
+  batch = 2,      // items and perhaps a cursor
+  polled = 3,     // a poll came back
+  log = 4,        // a line of the plugin
+  heartbeat = 5,  // the host's own loop turns
+  probed = 6,     // the answer to probe
+  refused = 7,    // the plugin could not be loaded or its channel not made; the process ends
   // daemon to host
   start = 32,
   credit = 33,
@@ -57,7 +57,7 @@ struct Start {
   std::string settings;  // JSON for create()
   std::string cursor;
   std::string region;
-  std::string build;     // refuses a host of another build
+  std::string build;  // refuses a host of another build
   std::uint64_t max_item = 0;
   std::uint64_t credit = 0;  // bytes of payload that may be under way
   std::int64_t poll_every_ms = 0;

@@ -30,7 +30,8 @@ Sort sort_of(std::string_view at) {
     if (byte(2) >= 0xAA && byte(2) <= 0xAE) return Sort::drop;
     if (byte(2) == 0xA8 || byte(2) == 0xA9) return Sort::line_break;
   }
-  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9) return Sort::drop;
+  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9)
+    return Sort::drop;
   if (byte(0) == 0xEF && at.size() > 2 && byte(1) == 0xBB && byte(2) == 0xBF) return Sort::drop;
   return Sort::keep;
 }
@@ -59,9 +60,14 @@ std::string without_controls(std::string_view text, Lines lines) {
       }
     } else {
       switch (sort_of(text.substr(at, length))) {
-        case Sort::keep: out.append(text, at, length); break;
-        case Sort::line_break: out += line_break; break;
-        case Sort::drop: break;
+        case Sort::keep:
+          out.append(text, at, length);
+          break;
+        case Sort::line_break:
+          out += line_break;
+          break;
+        case Sort::drop:
+          break;
       }
     }
     at += length;

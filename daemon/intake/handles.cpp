@@ -29,18 +29,21 @@ std::string lower_ascii(std::string_view text) {
 
 // The domain as DNS knows it (UTS #46), so that an internationalised domain has one spelling.
 std::optional<std::string> ascii_domain(std::string_view domain) {
-  const bool ascii = std::all_of(domain.begin(), domain.end(), [](char c) { return static_cast<signed char>(c) > 0; });
+  const bool ascii = std::all_of(domain.begin(), domain.end(),
+                                 [](char c) { return static_cast<signed char>(c) > 0; });
   if (ascii) return lower_ascii(domain);
   UErrorCode code = U_ZERO_ERROR;
   static const std::unique_ptr<icu::IDNA> idna = [] {
     UErrorCode made = U_ZERO_ERROR;
-    return std::unique_ptr<icu::IDNA>(icu::IDNA::createUTS46Instance(UIDNA_NONTRANSITIONAL_TO_ASCII, made));
+    return std::unique_ptr<icu::IDNA>(
+        icu::IDNA::createUTS46Instance(UIDNA_NONTRANSITIONAL_TO_ASCII, made));
   }();
   if (!idna) return std::nullopt;
   std::string out;
   icu::StringByteSink<std::string> sink(&out);
   icu::IDNAInfo info;
-  idna->nameToASCII_UTF8(icu::StringPiece(domain.data(), static_cast<int32_t>(domain.size())), sink, info, code);
+  idna->nameToASCII_UTF8(icu::StringPiece(domain.data(), static_cast<int32_t>(domain.size())), sink,
+                         info, code);
   if (U_FAILURE(code) || info.hasErrors()) return std::nullopt;
   return out;
 }
@@ -91,7 +94,8 @@ std::optional<std::string> canonical(std::string_view text, Place place) {
   if (scheme == "mailto") return canonical_address(value);
   if (scheme == "tel") return canonical_number(value, place);
   for (const char c : scheme) {
-    const bool known = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
+    const bool known =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
     if (!known) return std::nullopt;
   }
   return scheme + ':' + std::string(value);

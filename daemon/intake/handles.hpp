@@ -14,9 +14,9 @@ struct Place {
   std::string_view region;   // ISO 3166, may be empty
 };
 
-// "mailto:Nora@EXAMPLE.org" -> "mailto:nora@example.org", "tel:(202) 555-0123" -> "tel:+12025550123";
-// a bare address or number is recognised. Other schemes: the scheme lower-cased, the value trimmed.
-// Nothing when there is no handle in it, as in "tel:anonymous".
+// "mailto:Nora@EXAMPLE.org" -> "mailto:nora@example.org", "tel:(202) 555-0123" ->
+// "tel:+12025550123"; a bare address or number is recognised. Other schemes: the scheme
+// lower-cased, the value trimmed. Nothing when there is no handle in it, as in "tel:anonymous".
 [[nodiscard]] std::optional<std::string> canonical_handle(std::string_view text, Place place);
 
 }  // namespace voxbus::intake

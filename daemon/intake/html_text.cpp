@@ -22,9 +22,10 @@ bool is_one_of(std::string_view name, const auto& names) {
 }
 
 constexpr std::array<std::string_view, 23> kBlocks = {
-    "p",  "div", "li",  "ul",    "ol", "tr",      "table",   "blockquote", "pre",    "h1",   "h2",
-    "h3", "h4",  "h5",         "h6",  "hr",    "dl", "article", "section", "header",     "footer", "form", "address"};
-constexpr std::array<std::string_view, 7> kHidden = {"script", "style", "head",     "title",
+    "p",   "div",     "li",      "ul",     "ol",     "tr",   "table",  "blockquote",
+    "pre", "h1",      "h2",      "h3",     "h4",     "h5",   "h6",     "hr",
+    "dl",  "article", "section", "header", "footer", "form", "address"};
+constexpr std::array<std::string_view, 7> kHidden = {"script",   "style",    "head",  "title",
                                                      "template", "noscript", "object"};
 constexpr std::array<std::string_view, 10> kSpaced = {"p",  "blockquote", "table", "ul", "ol",
                                                       "h1", "h2",         "h3",    "h4", "pre"};
@@ -117,7 +118,7 @@ class Reader {
 };
 
 // libxml2 is C: nothing may be thrown through it. Out of memory ends the reading, not the process.
-template <class Action>
+template<class Action>
 void feed(void* context, Action&& action) noexcept {
   auto& reader = *static_cast<Reader*>(context);
   if (reader.exhausted) return;
@@ -133,7 +134,8 @@ void feed(void* context, Action&& action) noexcept {
 std::string html_to_text(std::string_view html) {
   htmlSAXHandler sax{};
   sax.startElement = [](void* context, const xmlChar* name, const xmlChar** attributes) {
-    feed(context, [&](Reader& reader) { reader.start(reinterpret_cast<const char*>(name), attributes); });
+    feed(context,
+         [&](Reader& reader) { reader.start(reinterpret_cast<const char*>(name), attributes); });
   };
   sax.endElement = [](void* context, const xmlChar* name) {
     feed(context, [&](Reader& reader) { reader.end(reinterpret_cast<const char*>(name)); });
@@ -150,7 +152,8 @@ std::string html_to_text(std::string_view html) {
   htmlParserCtxtPtr parser =
       htmlCreatePushParserCtxt(&sax, &out, nullptr, 0, nullptr, XML_CHAR_ENCODING_UTF8);
   if (!parser) return {};
-  htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+  htmlCtxtUseOptions(
+      parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
   htmlParseChunk(parser, html.data(), static_cast<int>(html.size()), 1);
   if (parser->myDoc) {
     xmlFreeDoc(parser->myDoc);

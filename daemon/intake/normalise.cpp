@@ -15,9 +15,11 @@
 namespace voxbus::intake {
 namespace {
 
-// An id we can show: UTF-8 without controls, within its bound; else a digest of it, which is as stable.
+// An id we can show: UTF-8 without controls, within its bound; else a digest of it, which is as
+// stable.
 std::string shown_id(std::string_view id) {
-  const bool fits = !id.empty() && id.size() <= model::kMaxNativeId && clean_text(id, Lines::one) == id;
+  const bool fits =
+      !id.empty() && id.size() <= model::kMaxNativeId && clean_text(id, Lines::one) == id;
   return fits ? std::string(id) : "sha256:" + to_hex(as_text(sha256(id)));
 }
 
@@ -82,7 +84,8 @@ class RecordReader {
     const auto* member = in_.if_contains(name);
     if (!member && otherwise.empty()) return wrong(name, "is missing");
     const auto given = member ? json::text_at(in_, name) : std::optional(otherwise);
-    if (!given || !model::is_one_of(*given, known)) return wrong(name, "is none of the known words");
+    if (!given || !model::is_one_of(*given, known))
+      return wrong(name, "is none of the known words");
     out_.text(name, *given);
     return {};
   }
@@ -122,9 +125,11 @@ class RecordReader {
     if (!given) return wrong("call", "is not an object");
     json::object call;
     if (const auto direction = json::text_at(*given, "direction")) call["direction"] = *direction;
-    if (const auto disposition = json::text_at(*given, "disposition")) call["disposition"] = *disposition;
+    if (const auto disposition = json::text_at(*given, "disposition"))
+      call["disposition"] = *disposition;
     for (const auto name : {"waited_seconds", "talked_seconds"}) {
-      if (const auto seconds = json::integer_at(*given, name); seconds && *seconds >= 0) call[name] = *seconds;
+      if (const auto seconds = json::integer_at(*given, name); seconds && *seconds >= 0)
+        call[name] = *seconds;
     }
     out_.json("call", call);
     return {};
@@ -149,27 +154,32 @@ class RecordReader {
       json::array canonical;
       for (const auto& entry : *addresses) {
         if (canonical.size() == model::kMaxAddresses) break;
-        if (!entry.is_string()) return wrong("author.addresses", "holds something that is no string");
-        if (auto one = canonical_handle({entry.get_string().data(), entry.get_string().size()}, place)) {
+        if (!entry.is_string())
+          return wrong("author.addresses", "holds something that is no string");
+        if (auto one =
+                canonical_handle({entry.get_string().data(), entry.get_string().size()}, place)) {
           canonical.emplace_back(std::move(*one));
         }
       }
       if (!canonical.empty()) author.json("addresses", canonical);
     }
     if (const auto profile = json::text_at(*given, "profile")) {
-      author.text("profile", bounded("author.profile", clean_text(*profile, Lines::one), model::kMaxUrl));
+      author.text("profile",
+                  bounded("author.profile", clean_text(*profile, Lines::one), model::kMaxUrl));
     }
     out_.made("author", author.finish());
     return {};
   }
 
   Status body() {
-    if (const auto* text = in_.if_contains("text"); text && !text->is_string()) return wrong("text", "is not a string");
+    if (const auto* text = in_.if_contains("text"); text && !text->is_string())
+      return wrong("text", "is not a string");
     if (const auto text = json::text_at(in_, "text")) {
       out_.text("text", bounded("text", clean_text(*text, Lines::many), model::kMaxText));
     } else if (const auto html = json::text_at(in_, "html")) {
       const auto repaired = is_utf8(*html) ? std::string(*html) : utf8_repaired(*html);
-      out_.text("text", bounded("text", clean_text(html_to_text(repaired), Lines::many), model::kMaxText));
+      out_.text("text",
+                bounded("text", clean_text(html_to_text(repaired), Lines::many), model::kMaxText));
     }
     return {};
   }
@@ -213,8 +223,10 @@ class RecordReader {
         const auto* fields = entry.if_object();
         if (!fields) return wrong("attachments", "holds something that is no object");
         json::object one;
-        for (const auto& [key, limit] : {std::pair<std::string_view, std::size_t>{"name", 1024}, {"type", 255},
-                                         {"sha256", 64}, {"url", model::kMaxUrl}}) {
+        for (const auto& [key, limit] : {std::pair<std::string_view, std::size_t>{"name", 1024},
+                                         {"type", 255},
+                                         {"sha256", 64},
+                                         {"url", model::kMaxUrl}}) {
           if (const auto text = json::text_at(*fields, key)) {
             one[key] = utf8_prefix(clean_text(*text, Lines::one), limit);
           }
@@ -227,8 +239,9 @@ class RecordReader {
       if (list.size() == model::kMaxAttachments) break;
       list.emplace_back(json::object{
           {"name", utf8_prefix(clean_text(file.name, Lines::one), 1024)},
-          {"type", file.media.empty() ? std::string("application/octet-stream")
-                                      : std::string(utf8_prefix(clean_text(file.media, Lines::one), 255))},
+          {"type", file.media.empty()
+                       ? std::string("application/octet-stream")
+                       : std::string(utf8_prefix(clean_text(file.media, Lines::one), 255))},
           {"size", file.bytes.size()},
           {"sha256", to_hex(as_text(sha256(file.bytes)))}});
     }
@@ -240,8 +253,9 @@ class RecordReader {
   // may say more, and nothing it says is lost.
   void native() {
     static constexpr std::string_view kKnown[] = {
-        "kind", "direction", "audience", "author",      "conversation", "in_reply_to", "title", "text",
-        "html", "quoted",    "language", "attachments", "permalink",    "call",        "native"};
+        "kind",        "direction",   "audience",  "author", "conversation",
+        "in_reply_to", "title",       "text",      "html",   "quoted",
+        "language",    "attachments", "permalink", "call",   "native"};
     json::object native;
     if (const auto* given = json::object_at(in_, "native")) native = *given;
     for (const auto& member : in_) {
@@ -263,8 +277,10 @@ class RecordReader {
 Digest digest_of(const Offer& offer) {
   Sha256 hash;
   hash.add_field(offer.record).add_field(offer.raw).add_number(offer.withdrawn ? 1 : 0);
-  hash.add_number(offer.occurred ? static_cast<std::uint64_t>(offer.occurred->time_since_epoch().count()) : 0);
-  for (const auto& file : offer.attachments) hash.add_field(file.name).add_field(file.media).add_field(file.bytes);
+  hash.add_number(
+      offer.occurred ? static_cast<std::uint64_t>(offer.occurred->time_since_epoch().count()) : 0);
+  for (const auto& file : offer.attachments)
+    hash.add_field(file.name).add_field(file.media).add_field(file.bytes);
   return hash.finish();
 }
 
@@ -279,7 +295,8 @@ std::string quarantine_record(std::string_view reason, std::string_view evidence
 }  // namespace
 
 Result<std::string> Normaliser::record(const Offer& offer) {
-  if (offer.record.size() > rules_.max_item || offer.record.size() + offer.raw.size() > rules_.max_item) {
+  if (offer.record.size() > rules_.max_item ||
+      offer.record.size() + offer.raw.size() > rules_.max_item) {
     return permanent(fmt::format("larger than max_item ({} bytes)", rules_.max_item));
   }
   // The first kilobytes of every parse come from the stack.
@@ -289,7 +306,8 @@ Result<std::string> Normaliser::record(const Offer& offer) {
   VOXBUS_TRY(parsed, json::parse(offer.record, model::kMaxRecordDepth - 1, &storage));
   const auto* object = parsed.if_object();
   if (!object) return permanent("the record is no JSON object");
-  if (offer.occurred && !is_writable(*offer.occurred)) return permanent("occurred outside the years 1 to 9999");
+  if (offer.occurred && !is_writable(*offer.occurred))
+    return permanent("occurred outside the years 1 to 9999");
   VOXBUS_TRY(out, RecordReader(*object, offer, rules_).normalised());
   if (out.size() > model::kMaxRecord) return permanent("the record is larger than 1 MiB");
   return out;
@@ -345,7 +363,8 @@ void admit(model::Item& item) {
   item.native_id = shown_id(item.native_id);
   if (item.occurred && !is_writable(*item.occurred)) item.occurred.reset();
   if (item.raw.empty()) item.raw = std::move(item.record);
-  item.record = quarantine_record("the channel's process sent " + sound.error().message, item.raw, false);
+  item.record =
+      quarantine_record("the channel's process sent " + sound.error().message, item.raw, false);
   item.quarantined = true;
   item.withdrawn = false;
   item.author.clear();
@@ -361,19 +380,25 @@ Status check_item(model::Item& item) {
   for (const char c : item.record) {
     if (static_cast<unsigned char>(c) < 0x20) return permanent("a record with a control character");
   }
-  if (item.occurred && !is_writable(*item.occurred)) return permanent("a time outside the years 1 to 9999");
+  if (item.occurred && !is_writable(*item.occurred))
+    return permanent("a time outside the years 1 to 9999");
   if (item.raw.size() > model::kMaxItem) return permanent("raw evidence larger than 32 MiB");
   unsigned char first[8192];
   boost::json::monotonic_resource storage(first, sizeof first);
   VOXBUS_TRY(parsed, json::parse(item.record, model::kMaxRecordDepth, &storage));
   const auto* record = parsed.if_object();
-  if (!record || item.record.front() != '{' || item.record.back() != '}') return permanent("a record that is no object");
-  static constexpr std::string_view kOurs[] = {"channel", "plugin", "native_id", "revision", "historic", "raw"};
+  if (!record || item.record.front() != '{' || item.record.back() != '}')
+    return permanent("a record that is no object");
+  static constexpr std::string_view kOurs[] = {"channel",  "plugin",   "native_id",
+                                               "revision", "historic", "raw"};
   for (const auto name : kOurs) {
-    if (record->contains(name)) return permanent("a record with the daemon's own member '" + std::string(name) + "'");
+    if (record->contains(name))
+      return permanent("a record with the daemon's own member '" + std::string(name) + "'");
   }
   if (item.quarantined) {
-    return json::text_at(*record, "reason") ? Status() : Status(permanent("a quarantined item without a reason"));
+    return json::text_at(*record, "reason")
+               ? Status()
+               : Status(permanent("a quarantined item without a reason"));
   }
   if (item.withdrawn && record->empty()) return {};
   VOXBUS_CHECK(model::check_interaction(*record));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns what a plugin emitted into an item of the bus: one vocabulary, one spelling of every handle,
-// text in one form, every size bounded. Runs where hostile bytes are handled: in the channel's host
-// process (on the lane's thread when inline). What cannot be normalised becomes a quarantined item
-// with its raw bytes; nothing is ever refused.
+// Turns what a plugin emitted into an item of the bus: one vocabulary, one spelling of every
+// handle, text in one form, every size bounded. Runs where hostile bytes are handled: in the
+// channel's host process (on the lane's thread when inline). What cannot be normalised becomes a
+// quarantined item with its raw bytes; nothing is ever refused.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,9 @@ using model::Offer;
 
 struct Rules {
   std::string channel;
-  std::string region;          // for phone numbers without a country, may be empty
-  std::size_t max_item = 0;    // bytes; beyond it only a hash of raw is kept
-  bool keep_raw_of_all = true; // else only of what is quarantined
+  std::string region;           // for phone numbers without a country, may be empty
+  std::size_t max_item = 0;     // bytes; beyond it only a hash of raw is kept
+  bool keep_raw_of_all = true;  // else only of what is quarantined
 };
 
 // One thread at a time.

@@ -287,6 +287,8 @@ Result<std::unique_ptr<Journal>> Journal::open(Options options) {
 Journal::Journal(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Journal::~Journal() { parts_->stop(); }
 
+void Journal::stop() { parts_->stop(); }
+
 const std::string& Journal::installation() const { return parts_->standing.frame.installation; }
 model::Sequence Journal::end() const {
   return {parts_->shared->epochs.back().epoch, parts_->shared->end.load(std::memory_order_acquire)};

@@ -140,6 +140,9 @@ class Journal {
   // Commits what was submitted (unless the disk is full or broken), then stops. Readers must be
   // gone before.
   ~Journal();
+  // The same but for the readers: afterwards submit() and append() refuse, whoever waits in append()
+  // returns, and what is committed can still be read.
+  void stop();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 

@@ -25,7 +25,7 @@ void append_sequence(std::string& out, Sequence sequence) {
   append_digits(out, sequence.position, kPositionDigits);
 }
 
-template <class Number>
+template<class Number>
 bool read_number(std::string_view text, Number& out) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   return code == std::errc{} && end == text.data() + text.size() && !text.empty();
@@ -44,8 +44,9 @@ Result<Sequence> parse_sequence(std::string_view text) {
   const auto dot = text.find('.');
   if (dot == text.npos || !read_number(text.substr(0, dot), sequence.epoch) ||
       !read_number(text.substr(dot + 1), sequence.position)) {
-    return permanent("'" + utf8_repaired(text.substr(0, 64)) +
-                     "' is not a sequence: pass back one that the bus gave, as 0001.000000000000000042");
+    return permanent(
+        "'" + utf8_repaired(text.substr(0, 64)) +
+        "' is not a sequence: pass back one that the bus gave, as 0001.000000000000000042");
   }
   return sequence;
 }

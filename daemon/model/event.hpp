@@ -43,10 +43,10 @@ inline constexpr std::string_view kBusGap = "org.voxbus.bus.gap.v1";
 struct Event {
   Sequence sequence;
   Mac id{};
-  std::string source;             // "urn:voxbus:<installation>/channels/<name>"
+  std::string source;  // "urn:voxbus:<installation>/channels/<name>"
   std::string type;
-  TimePoint recorded;             // never decreases with the position
-  std::optional<Mac> partition;   // keyed hash of the conversation
+  TimePoint recorded;            // never decreases with the position
+  std::optional<Mac> partition;  // keyed hash of the conversation
   // The rest of the envelope as a JSON object: time, subject, causationid, datacontenttype,
   // dataschema, data. Kept as text because nothing between the journal and the consumer needs it
   // parsed. Empty when it was erased or fell to retention.

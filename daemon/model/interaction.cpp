@@ -41,7 +41,8 @@ Status check_text(const json::object& in, TextRule rule) {
   return {};
 }
 
-Status check_choice(const json::object& in, std::string_view name, const auto& words, bool required) {
+Status check_choice(const json::object& in, std::string_view name, const auto& words,
+                    bool required) {
   const auto* member = in.if_contains(name);
   if (!member) return required ? Status(wrong(name, "is missing")) : Status();
   const auto word = json::text_at(in, name);
@@ -53,7 +54,8 @@ Status check_author(const json::object& author) {
   VOXBUS_CHECK(check_text(author, {"handle", kMaxHandle}));
   VOXBUS_CHECK(check_text(author, {"name", kMaxName}));
   VOXBUS_CHECK(check_text(author, {"profile", kMaxUrl}));
-  if (const auto handle = json::text_at(author, "handle"); handle && !is_canonical_handle(*handle)) {
+  if (const auto handle = json::text_at(author, "handle");
+      handle && !is_canonical_handle(*handle)) {
     return wrong("author.handle", "is not scheme:value");
   }
   if (const auto* addresses = json::array_at(author, "addresses")) {
@@ -84,11 +86,13 @@ Status check_quoted(const json::array& blocks) {
 
 bool is_canonical_handle(std::string_view handle) {
   const auto colon = handle.find(':');
-  if (colon == handle.npos || colon == 0 || colon + 1 == handle.size() || handle.size() > kMaxHandle) {
+  if (colon == handle.npos || colon == 0 || colon + 1 == handle.size() ||
+      handle.size() > kMaxHandle) {
     return false;
   }
   for (const char c : handle.substr(0, colon)) {
-    const bool known = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
+    const bool known =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
     if (!known) return false;
   }
   return !has_control(handle, false);
@@ -98,10 +102,13 @@ Status check_interaction(const json::object& record) {
   VOXBUS_CHECK(check_choice(record, "kind", kKinds, true));
   VOXBUS_CHECK(check_choice(record, "direction", kDirections, true));
   VOXBUS_CHECK(check_choice(record, "audience", kAudiences, true));
-  static constexpr TextRule kTexts[] = {
-      {"conversation", kMaxNativeId}, {"in_reply_to", kMaxNativeId}, {"title", kMaxTitle},
-      {"text", kMaxText, true},       {"language", 35},              {"permalink", kMaxUrl},
-      {"occurred_at", 40}};
+  static constexpr TextRule kTexts[] = {{"conversation", kMaxNativeId},
+                                        {"in_reply_to", kMaxNativeId},
+                                        {"title", kMaxTitle},
+                                        {"text", kMaxText, true},
+                                        {"language", 35},
+                                        {"permalink", kMaxUrl},
+                                        {"occurred_at", 40}};
   for (const auto& rule : kTexts) VOXBUS_CHECK(check_text(record, rule));
   if (const auto time = json::text_at(record, "occurred_at"); time && !parse_rfc3339(*time)) {
     return wrong("occurred_at", "is not an RFC 3339 time");
@@ -124,7 +131,8 @@ Status check_interaction(const json::object& record) {
     VOXBUS_CHECK(check_choice(*call, "disposition", kDispositions, false));
   }
   if (const auto* quoted = json::array_at(record, "quoted")) VOXBUS_CHECK(check_quoted(*quoted));
-  if (const auto* files = json::array_at(record, "attachments"); files && files->size() > kMaxAttachments) {
+  if (const auto* files = json::array_at(record, "attachments");
+      files && files->size() > kMaxAttachments) {
     return wrong("attachments", "has too many entries");
   }
   return {};

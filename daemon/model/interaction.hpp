@@ -16,7 +16,8 @@ inline constexpr std::array<std::string_view, 9> kKinds = {
     "post", "comment", "message", "mail", "call", "mention", "review", "reaction", "in_person"};
 inline constexpr std::array<std::string_view, 2> kDirections = {"inbound", "outbound"};
 inline constexpr std::array<std::string_view, 2> kAudiences = {"public", "private"};
-inline constexpr std::array<std::string_view, 3> kCallDirections = {"inbound", "outbound", "internal"};
+inline constexpr std::array<std::string_view, 3> kCallDirections = {"inbound", "outbound",
+                                                                    "internal"};
 inline constexpr std::array<std::string_view, 5> kDispositions = {"answered", "no_answer", "busy",
                                                                   "failed", "congestion"};
 

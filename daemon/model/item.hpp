@@ -24,17 +24,17 @@ struct ChannelIdentity {
 
 struct Item {
   std::string native_id;
-  std::optional<std::uint64_t> version;    // orders the states of one native id
-  std::optional<TimePoint> occurred;       // nothing: taken as the time it was recorded
-  bool withdrawn = false;                  // deleted upstream; record may be empty
-  bool backfill = false;                   // always historic
-  bool quarantined = false;                // record is {"reason": ..., "detail": ...}
-  Digest digest{};                         // of what the plugin gave, never of our normalised form
-  std::string record;                      // the normalised interaction, a JSON object
-  std::string raw;                         // the evidence, may be empty
+  std::optional<std::uint64_t> version;  // orders the states of one native id
+  std::optional<TimePoint> occurred;     // nothing: taken as the time it was recorded
+  bool withdrawn = false;                // deleted upstream; record may be empty
+  bool backfill = false;                 // always historic
+  bool quarantined = false;              // record is {"reason": ..., "detail": ...}
+  Digest digest{};                       // of what the plugin gave, never of our normalised form
+  std::string record;                    // the normalised interaction, a JSON object
+  std::string raw;                       // the evidence, may be empty
   // Read out of the record by the second check, so that no later stage parses it again.
-  std::string author;                      // canonical handle, empty when there is none
-  std::string conversation;                // the channel's own name of it, empty when there is none
+  std::string author;        // canonical handle, empty when there is none
+  std::string conversation;  // the channel's own name of it, empty when there is none
 
   // What it occupies in a queue.
   [[nodiscard]] std::size_t weight() const {

@@ -13,28 +13,28 @@ static const char kManifest[] =
 
 static char the_channel;
 
-static voxbus_view view(const char *text) {
+static voxbus_view view(const char* text) {
   voxbus_view out = {text, strlen(text)};
   return out;
 }
 
-static voxbus_status describe(const voxbus_writer *writer) {
+static voxbus_status describe(const voxbus_writer* writer) {
   writer->write(writer, view(kManifest));
   return VOXBUS_OK;
 }
 
-static voxbus_status create(const voxbus_host *host, const voxbus_call *call, voxbus_view settings,
-                            voxbus_channel **channel) {
+static voxbus_status create(const voxbus_host* host, const voxbus_call* call, voxbus_view settings,
+                            voxbus_channel** channel) {
   (void)host;
   (void)call;
   (void)settings;
-  *channel = (voxbus_channel *)&the_channel;
+  *channel = (voxbus_channel*)&the_channel;
   return VOXBUS_OK;
 }
 
-static void destroy(voxbus_channel *channel) { (void)channel; }
+static void destroy(voxbus_channel* channel) { (void)channel; }
 
-static voxbus_status poll_once(voxbus_channel *channel, const voxbus_call *call,
+static voxbus_status poll_once(voxbus_channel* channel, const voxbus_call* call,
                                voxbus_view cursor) {
   voxbus_item item;
   voxbus_status status;
@@ -49,13 +49,21 @@ static voxbus_status poll_once(voxbus_channel *channel, const voxbus_call *call,
   return call->commit(call, view("done"));
 }
 
-static void stop(voxbus_channel *channel) { (void)channel; }
+static void stop(voxbus_channel* channel) { (void)channel; }
 
-static const void *capability(const char *id) {
+static const void* capability(const char* id) {
   (void)id;
   return NULL;
 }
 
-VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry = {
-    sizeof(voxbus_plugin), VOXBUS_ABI_MAJOR, VOXBUS_ABI_MINOR, "org.example.plain_c", "1.0.0",
-    describe, create, destroy, poll_once, stop, capability};
+VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry = {sizeof(voxbus_plugin),
+                                                         VOXBUS_ABI_MAJOR,
+                                                         VOXBUS_ABI_MINOR,
+                                                         "org.example.plain_c",
+                                                         "1.0.0",
+                                                         describe,
+                                                         create,
+                                                         destroy,
+                                                         poll_once,
+                                                         stop,
+                                                         capability};

@@ -3,7 +3,7 @@
 
 namespace voxbus::email {
 
-bool add_mail(Batch& batch, std::string bytes, const ReadOptions& options, Context& context) {
+bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, Context& context) {
   std::string id = kit::mail_id(bytes);
   std::string raw = kit::without_store_marks(bytes);
   const Examined examined = context.examine(id, raw);

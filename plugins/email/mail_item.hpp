@@ -29,7 +29,7 @@ struct ReadOptions {
 
 // Asks the host, then parses. False when stop was asked for; nothing is added for a mail that the
 // host holds in quarantine.
-bool add_mail(Batch& batch, std::string bytes, const ReadOptions& options, Context& context);
+bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, Context& context);
 
 // For a mail above max_item, of which only the head and the id are known.
 Item oversized_item(std::string id, std::string_view head, std::uint64_t size,

@@ -40,7 +40,8 @@ class Descriptor {
 
 }  // namespace
 
-Maildir::Maildir(std::filesystem::path root, std::vector<std::string> folders, ReadOptions options)
+Maildir::Maildir(const std::filesystem::path& root, std::vector<std::string> folders,
+                 ReadOptions options)
     : root_{(root / "").lexically_normal().parent_path()},
       wanted_{std::move(folders)},
       options_{std::move(options)} {}
@@ -239,7 +240,7 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
   content.resize(have);
   bytes += content.size();
   if (!oversized) {
-    return add_mail(batch, std::move(content), options_, context) ? Taken::kYes : Taken::kStopped;
+    return add_mail(batch, content, options_, context) ? Taken::kYes : Taken::kStopped;
   }
   auto id = digest_of(file.get(), context);
   if (!id) return Taken::kStopped;

@@ -20,7 +20,7 @@ namespace voxbus::email {
 class Maildir final : public MailSource {
  public:
   // `folders` by their names ("INBOX", "Sales", "Sales.Orders"); none: all of them.
-  Maildir(std::filesystem::path root, std::vector<std::string> folders, ReadOptions options);
+  Maildir(const std::filesystem::path& root, std::vector<std::string> folders, ReadOptions options);
 
   Result<Batch> poll(const Cursor& since, Context& context) override;
 

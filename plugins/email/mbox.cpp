@@ -37,8 +37,9 @@ class File {
   int fd_;
 };
 
-std::string read_at(int fd, std::uint64_t offset, std::uint64_t size) {
-  std::string bytes(size, '\0');
+// Reads up to `size` bytes into `bytes`, whose memory is used again.
+void read_at(int fd, std::uint64_t offset, std::uint64_t size, std::string& bytes) {
+  bytes.resize(size);
   std::size_t have = 0;
   while (have < bytes.size()) {
     const ssize_t count =
@@ -48,6 +49,11 @@ std::string read_at(int fd, std::uint64_t offset, std::uint64_t size) {
     have += static_cast<std::size_t>(count);
   }
   bytes.resize(have);
+}
+
+std::string read_at(int fd, std::uint64_t offset, std::uint64_t size) {
+  std::string bytes;
+  read_at(fd, offset, size, bytes);
   return bytes;
 }
 
@@ -135,7 +141,7 @@ std::string unquoted(std::string_view mail) {
   return out;
 }
 
-Mbox::Mbox(std::filesystem::path file, MboxOptions options)
+Mbox::Mbox(const std::filesystem::path& file, MboxOptions options)
     : file_{file.lexically_normal()}, options_{std::move(options)} {}
 
 std::optional<Mbox::Place> Mbox::parse(std::string_view cursor) {
@@ -299,6 +305,7 @@ std::optional<Mbox::Found> Mbox::next(int fd, std::uint64_t start, std::uint64_t
                                       Context& context) const {
   const std::uint64_t limit = options_.read.max_item.bytes;
   Found found;
+  std::string chunk;
   std::string pending;       // read and not yet looked through: begins with a line
   std::uint64_t at = start;  // of the first byte of pending
   bool after_empty = false;  // the line before pending was empty
@@ -321,7 +328,7 @@ std::optional<Mbox::Found> Mbox::next(int fd, std::uint64_t start, std::uint64_t
   };
   for (std::uint64_t read_to = start;;) {
     if (context.stopping()) return std::nullopt;
-    const std::string chunk = read_at(fd, read_to, std::min<std::uint64_t>(kChunk, size - read_to));
+    read_at(fd, read_to, std::min<std::uint64_t>(kChunk, size - read_to), chunk);
     const bool at_end = chunk.empty();
     read_to += chunk.size();
     pending += chunk;

@@ -41,7 +41,7 @@ struct MboxOptions {
 
 class Mbox final : public MailSource {
  public:
-  Mbox(std::filesystem::path file, MboxOptions options);
+  Mbox(const std::filesystem::path& file, MboxOptions options);
 
   Result<Batch> poll(const Cursor& since, Context& context) override;
 

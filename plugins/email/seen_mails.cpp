@@ -70,7 +70,7 @@ bool SeenMails::load(std::string_view cursor) {
     range.last.micros = static_cast<std::uint32_t>(take(cursor, 4));
     range.last.hash = take(cursor, 8);
     range.sum = take(cursor, 8);
-    if (!loaded_.empty() && range.last <= loaded_.back().last) return false;
+    if (!loaded_.empty() && !(loaded_.back().last < range.last)) return false;
     loaded_.push_back(range);
   }
   return true;

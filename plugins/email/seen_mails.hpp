@@ -17,10 +17,10 @@
 // Maildir before them); and some 6 KiB of cursor with each batch from a large Maildir.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace voxbus::email {
@@ -32,7 +32,10 @@ struct MailKey {
   std::uint64_t hash = 0;
 
   static MailKey of(std::string_view folder, std::string_view file_name);
-  friend auto operator<=>(const MailKey&, const MailKey&) = default;
+  friend bool operator==(const MailKey&, const MailKey&) = default;
+  friend bool operator<(const MailKey& a, const MailKey& b) {
+    return std::tie(a.seconds, a.micros, a.hash) < std::tie(b.seconds, b.micros, b.hash);
+  }
 };
 
 class SeenMails {

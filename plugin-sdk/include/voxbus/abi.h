@@ -4,7 +4,8 @@
  * program that loads it; everything else under voxbus/ is a convenience over it.
  *
  * A plugin is a shared object that exports exactly one symbol, the constant `voxbus_plugin_entry`.
- * The host reads its size and version, calls `create` once per channel, then `poll` again and again.
+ * The host reads its size and version, calls `create` once per channel, then `poll` again and
+ * again.
  *
  * Rules that hold for every declaration below:
  *  - Every struct starts with its own size in bytes, filled in by whoever made it. Structs are only
@@ -48,31 +49,43 @@ extern "C" {
 
 /* Bytes that belong to somebody else. Text is UTF-8 and not terminated. Frozen: it never grows. */
 typedef struct voxbus_view {
-  const char *data; /* may be NULL only when size is 0 */
+  const char* data; /* may be NULL only when size is 0 */
   uint64_t size;    /* bytes */
 } voxbus_view;
 
 /* What a call came to. Unknown values are to be read as VOXBUS_RETRY. */
 typedef int32_t voxbus_status;
 enum {
-  VOXBUS_OK = 0,          /* done; of poll: nothing more for now, wait for the next turn           */
-  VOXBUS_MORE = 1,        /* of poll only: done, and there is more, call again at once             */
-  VOXBUS_STOPPED = 2,     /* stop was asked for: return soon; what was not committed is fetched again */
-  VOXBUS_SKIP = 3,        /* of examine only: pass this record over, the host has quarantined it   */
-  VOXBUS_RETRY = 4,       /* failed, and may succeed later by itself                               */
-  VOXBUS_PERMANENT = 5,   /* failed, and stays so until a person changes something                 */
-  VOXBUS_UNSUPPORTED = 6, /* the callee has no such function                                       */
-  VOXBUS_MISUSE = 7       /* the caller broke a rule of this header; nothing was done              */
+  /* Done; of poll: nothing more for now, wait for the next turn. */
+  VOXBUS_OK = 0,
+  /* Of poll only: done, and there is more, call again at once. */
+  VOXBUS_MORE = 1,
+  /* Stop was asked for: return soon; what was not committed is fetched again. */
+  VOXBUS_STOPPED = 2,
+  /* Of examine only: pass this record over, the host has quarantined it. */
+  VOXBUS_SKIP = 3,
+  /* Failed, and may succeed later by itself. */
+  VOXBUS_RETRY = 4,
+  /* Failed, and stays so until a person changes something. */
+  VOXBUS_PERMANENT = 5,
+  /* The callee has no such function. */
+  VOXBUS_UNSUPPORTED = 6,
+  /* The caller broke a rule of this header; nothing was done. */
+  VOXBUS_MISUSE = 7
 };
 
 /* Flags of an item. */
 enum {
-  VOXBUS_ITEM_HAS_VERSION = 1u << 0,  /* `version` orders the states of this native id            */
-  VOXBUS_ITEM_HAS_OCCURRED = 1u << 1, /* `occurred_at` is known                                   */
-  VOXBUS_ITEM_WITHDRAWN = 1u << 2,    /* deleted or hidden upstream; record and raw may be empty  */
-  VOXBUS_ITEM_BACKFILL = 1u << 3,     /* fetched to fill a gap or history: always historic        */
-  VOXBUS_ITEM_UNREADABLE = 1u << 4    /* quarantine this: raw holds the bytes, record is
-                                         {"reason": "..."}                                        */
+  /* `version` orders the states of this native id. */
+  VOXBUS_ITEM_HAS_VERSION = 1u << 0,
+  /* `occurred_at` is known. */
+  VOXBUS_ITEM_HAS_OCCURRED = 1u << 1,
+  /* Deleted or hidden upstream; record and raw may be empty. */
+  VOXBUS_ITEM_WITHDRAWN = 1u << 2,
+  /* Fetched to fill a gap or history: always historic. */
+  VOXBUS_ITEM_BACKFILL = 1u << 3,
+  /* Quarantine this: raw holds the bytes, record is {"reason": "..."}. */
+  VOXBUS_ITEM_UNREADABLE = 1u << 4
 };
 
 /* A file that came with an item. The host keeps its bytes only where the channel asks for it. */
@@ -94,13 +107,13 @@ typedef struct voxbus_item {
   int64_t occurred_at;   /* with HAS_OCCURRED: microseconds since 1970-01-01 UTC */
   voxbus_view record;    /* the interaction as a JSON object, by schema "record.v1" */
   voxbus_view raw;       /* the bytes it was made from, may be empty */
-  const voxbus_attachment *const *attachments; /* may be NULL when the count is 0 */
+  const voxbus_attachment* const* attachments; /* may be NULL when the count is 0 */
   uint64_t attachment_count;
 } voxbus_item;
 
 /* Why a call failed, in words for an administrator. */
 typedef struct voxbus_failure {
-  uint32_t size;          /* sizeof(voxbus_failure) */
+  uint32_t size; /* sizeof(voxbus_failure) */
   uint32_t reserved;
   voxbus_view message;    /* names the object, the act and the remedy; never a secret */
   int64_t retry_after_ms; /* the earliest sensible next try in milliseconds, 0 when unknown */
@@ -117,28 +130,28 @@ struct voxbus_call {
 
   /* Hands one item to the host, which copies it. Blocks while the host has no room (back-pressure);
      returns VOXBUS_OK, VOXBUS_STOPPED (the item was not taken) or VOXBUS_MISUSE. [lane] */
-  voxbus_status (*emit)(const voxbus_call *call, const voxbus_item *item);
+  voxbus_status (*emit)(const voxbus_call* call, const voxbus_item* item);
 
   /* "All that I emitted so far is covered by this cursor." At most 65,536 bytes, opaque to the
      host. It becomes durable in one transaction with the items before it, never without them. A
      later poll, perhaps in another process, gets the newest durable one. [poll] */
-  voxbus_status (*commit)(const voxbus_call *call, voxbus_view cursor);
+  voxbus_status (*commit)(const voxbus_call* call, voxbus_view cursor);
 
   /* "I am about to parse this." Call it before hostile bytes are touched. If an earlier run died
      while examining the same id, the answer is VOXBUS_SKIP: the host has quarantined the bytes,
      and the plugin moves its cursor past the record without parsing it. [lane] */
-  voxbus_status (*examine)(const voxbus_call *call, voxbus_view native_id, voxbus_view raw);
+  voxbus_status (*examine)(const voxbus_call* call, voxbus_view native_id, voxbus_view raw);
 
   /* Says why the plugin is about to return VOXBUS_RETRY or VOXBUS_PERMANENT. The last one counts.
      [lane] */
-  void (*fail)(const voxbus_call *call, const voxbus_failure *failure);
+  void (*fail)(const voxbus_call* call, const voxbus_failure* failure);
 
   /* Non-zero once stop was asked for. [any] */
-  int32_t (*stopping)(const voxbus_call *call);
+  int32_t (*stopping)(const voxbus_call* call);
 
   /* A descriptor that becomes readable when stop is asked for; for poll(2) and C libraries. It
      belongs to the host: never read or close it. [any] */
-  int32_t (*wake_fd)(const voxbus_call *call);
+  int32_t (*wake_fd)(const voxbus_call* call);
 };
 
 /* What the host offers for as long as the channel lives. */
@@ -150,7 +163,7 @@ struct voxbus_host {
 
   /* A service of the host by id, such as "log/1", as a pointer to its own struct; NULL when
      unknown. It lives as long as the channel. [any] */
-  const void *(*service)(const voxbus_host *host, const char *id);
+  const void* (*service)(const voxbus_host* host, const char* id);
 };
 
 /* Service "log/1": one line for the journal, with the channel's name added. */
@@ -160,7 +173,7 @@ typedef struct voxbus_log_1 {
   uint32_t size; /* sizeof(voxbus_log_1) */
   uint32_t reserved;
   /* Rate-limited by the host; never a secret, never a customer's words. [any] */
-  void (*write)(const voxbus_host *host, int32_t level, voxbus_view message);
+  void (*write)(const voxbus_host* host, int32_t level, voxbus_view message);
 } voxbus_log_1;
 
 /* Service "clock/1": the host's time, which tests can set. */
@@ -168,17 +181,17 @@ typedef struct voxbus_log_1 {
 typedef struct voxbus_clock_1 {
   uint32_t size; /* sizeof(voxbus_clock_1) */
   uint32_t reserved;
-  int64_t (*now)(const voxbus_host *host); /* microseconds since 1970-01-01 UTC. [any] */
+  int64_t (*now)(const voxbus_host* host); /* microseconds since 1970-01-01 UTC. [any] */
 } voxbus_clock_1;
 
-/* Service "waiting/1": "I have fetched all there is, and now wait for more." Optional on both sides.
-   A host can tell a waiting poll from a hung one by it, and a test ends the call there instead of
-   after some time. */
+/* Service "waiting/1": "I have fetched all there is, and now wait for more." Optional on both
+   sides. A host can tell a waiting poll from a hung one by it, and a test ends the call there
+   instead of after some time. */
 #define VOXBUS_SERVICE_WAITING "waiting/1"
 typedef struct voxbus_waiting_1 {
   uint32_t size; /* sizeof(voxbus_waiting_1) */
   uint32_t reserved;
-  void (*waiting)(const voxbus_host *host); /* [lane] */
+  void (*waiting)(const voxbus_host* host); /* [lane] */
 } voxbus_waiting_1;
 
 /* A channel of the plugin's own making; the host only carries the pointer. */
@@ -189,7 +202,7 @@ typedef struct voxbus_writer voxbus_writer;
 struct voxbus_writer {
   uint32_t size; /* sizeof(voxbus_writer) */
   uint32_t reserved;
-  void (*write)(const voxbus_writer *writer, voxbus_view piece);
+  void (*write)(const voxbus_writer* writer, voxbus_view piece);
 };
 
 /* The one exported symbol is a constant of this type, named voxbus_plugin_entry. */
@@ -197,35 +210,35 @@ typedef struct voxbus_plugin {
   uint32_t size; /* sizeof(voxbus_plugin) as the plugin was compiled */
   uint16_t abi_major;
   uint16_t abi_minor;
-  const char *id;      /* reverse domain name, "org.example.guestbook", terminated */
-  const char *version; /* "1.0.0", terminated */
+  const char* id;      /* reverse domain name, "org.example.guestbook", terminated */
+  const char* version; /* "1.0.0", terminated */
 
   /* Writes the manifest as one JSON object (plugin-sdk/docs/manifest.md). Pure: no file, no
      socket, no thread. Used at build time and by the conformance kit. [setup] */
-  voxbus_status (*describe)(const voxbus_writer *writer);
+  voxbus_status (*describe)(const voxbus_writer* writer);
 
   /* Makes a channel from its settings, a JSON object that fits the manifest. Does no input or
      output beyond checking its arguments and returns at once. On success *channel is set, else
      `call->fail` says why. `host` outlives the channel. [setup] */
-  voxbus_status (*create)(const voxbus_host *host, const voxbus_call *call, voxbus_view settings,
-                          voxbus_channel **channel);
+  voxbus_status (*create)(const voxbus_host* host, const voxbus_call* call, voxbus_view settings,
+                          voxbus_channel** channel);
 
   /* Frees the channel; every thread and descriptor it made is gone when this returns. [setup] */
-  void (*destroy)(voxbus_channel *channel);
+  void (*destroy)(voxbus_channel* channel);
 
   /* Fetches what is new since `cursor` (empty at the first poll of an origin): examine, emit,
      commit, in that order, as often as it takes. May wait for something to arrive as long as it
      watches wake_fd. Returns VOXBUS_OK, VOXBUS_MORE, VOXBUS_STOPPED, VOXBUS_RETRY or
      VOXBUS_PERMANENT. [poll] */
-  voxbus_status (*poll)(voxbus_channel *channel, const voxbus_call *call, voxbus_view cursor);
+  voxbus_status (*poll)(voxbus_channel* channel, const voxbus_call* call, voxbus_view cursor);
 
   /* Asks every running call to return; they do within the manifest's stop deadline, after which
      the process is killed. Never blocks. [any] */
-  void (*stop)(voxbus_channel *channel);
+  void (*stop)(voxbus_channel* channel);
 
   /* A capability of the plugin by id ("reply/1"), as a pointer to its own struct; NULL when it has
      none. [setup] */
-  const void *(*capability)(const char *id);
+  const void* (*capability)(const char* id);
 } voxbus_plugin;
 
 /* Capability "probe/1": can this channel work right now? Opens what the settings name, reads
@@ -234,7 +247,7 @@ typedef struct voxbus_plugin {
 typedef struct voxbus_probe_1 {
   uint32_t size; /* sizeof(voxbus_probe_1) */
   uint32_t reserved;
-  voxbus_status (*probe)(voxbus_channel *channel, const voxbus_call *call); /* [act] */
+  voxbus_status (*probe)(voxbus_channel* channel, const voxbus_call* call); /* [act] */
 } voxbus_probe_1;
 
 #ifdef __cplusplus

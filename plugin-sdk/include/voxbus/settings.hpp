@@ -38,7 +38,7 @@ class Problems {
   const std::vector<std::string>& list() const { return list_; }
   std::string joined() const {
     std::string out;
-    for (const std::string& problem : list_) out += (out.empty() ? "" : "; ") + problem;
+    for (const std::string& problem : list_) out.append(out.empty() ? "" : "; ").append(problem);
     return out;
   }
 
@@ -251,7 +251,9 @@ class Field {
 
   static std::string not_among(const std::string* text, const std::vector<std::string>& words) {
     std::string problem = "expected one of ";
-    for (const std::string& word : words) problem += (&word == &words[0] ? "" : ", ") + word;
+    for (const std::string& word : words) {
+      problem.append(&word == words.data() ? "" : ", ").append(word);
+    }
     if (text) {
       const auto near = nearest(*text, {words.begin(), words.end()});
       if (!near.empty()) problem += " (did you mean '" + std::string{near} + "'?)";
@@ -349,7 +351,8 @@ Problems read_settings(std::string_view text, Settings& out) {
       if (setting->name != name) continue;
       known = true;
       const std::string problem = setting->read(value);
-      if (!problem.empty()) problems.add("setting '" + name + "': " + problem);
+      if (!problem.empty())
+        problems.add(std::string{"setting '"}.append(name).append("': ").append(problem));
     }
     if (!known) {
       const std::string_view near = nearest(name, names);

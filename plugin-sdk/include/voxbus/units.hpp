@@ -7,7 +7,6 @@
 
 #include <charconv>
 #include <chrono>
-#include <compare>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -23,7 +22,8 @@ struct Size {
   static constexpr Size kibibytes(std::uint64_t n) { return {n << 10}; }
   static constexpr Size mebibytes(std::uint64_t n) { return {n << 20}; }
   static constexpr Size gibibytes(std::uint64_t n) { return {n << 30}; }
-  friend constexpr auto operator<=>(const Size&, const Size&) = default;
+  friend constexpr bool operator==(const Size&, const Size&) = default;
+  friend constexpr bool operator<(const Size& a, const Size& b) { return a.bytes < b.bytes; }
 };
 
 namespace detail {

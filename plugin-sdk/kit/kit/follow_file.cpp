@@ -157,12 +157,12 @@ Result<void> FollowFile::resume(std::string_view cursor) {
   if (cursor.empty()) return {};
   const auto place = parse(cursor);
   if (!place) return Error::permanent("the cursor was not made by this channel");
-  const auto found = open_matching(*place);
+  auto found = open_matching(*place);
   if (!found) return found.error();
   if (*found) return {};
   notices_.push_back("the place in " + file_.string() +
                      " is not found again: reading starts with what was written since");
-  const auto opened = open_first_since(place->written, place->identity);
+  auto opened = open_first_since(place->written, place->identity);
   if (!opened) return opened.error();
   return {};
 }
@@ -191,7 +191,7 @@ Result<bool> FollowFile::open_first_since(std::int64_t written, const Identity& 
   auto next = self != siblings.end() ? std::next(self) : siblings.begin();
   for (; next != siblings.end(); ++next) {
     if (next->look.written < written || next->look.identity == except) continue;
-    const auto opened = open(next->path, 0);
+    auto opened = open(next->path, 0);
     if (!opened || *opened) return opened;
   }
   return open(file_, 0);
@@ -250,10 +250,10 @@ Result<bool> FollowFile::refill() {
   if (!*same) {
     // Cut or overwritten in place. What was not read yet may stand in a copy.
     const Place before = place();
-    const auto found = open_matching(before);
+    auto found = open_matching(before);
     if (!found || *found) return found;
     notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
-    const auto opened = open_first_since(before.written, before.identity);
+    auto opened = open_first_since(before.written, before.identity);
     if (!opened || *opened) return opened;
     return false;
   }
@@ -291,7 +291,7 @@ Result<FollowFile::Step> FollowFile::next() {
   line_ = {};
   for (std::size_t scanned = 0;;) {
     if (fd_ < 0) {
-      const auto opened = open(file_, 0);
+      auto opened = open(file_, 0);
       if (!opened) return opened.error();
       if (!*opened) return Step::kIdle;
     }
@@ -316,7 +316,7 @@ Result<FollowFile::Step> FollowFile::next() {
       quiet_since_.reset();
       continue;
     }
-    const auto step = at_end();
+    auto step = at_end();
     if (!step || *step != Step::kBusy) return step;
   }
 }
@@ -340,7 +340,7 @@ Result<FollowFile::Step> FollowFile::at_end() {
     deliver(buffer_.size() - used_, false);
     return Step::kLine;
   }
-  const auto opened = open_first_since(written_, identity_);
+  auto opened = open_first_since(written_, identity_);
   if (!opened) return opened.error();
   return *opened ? Step::kBusy : Step::kIdle;
 }

@@ -13,7 +13,8 @@ namespace voxbus {
 namespace {
 
 TEST(Time, ComesBackFromItsOwnForm) {
-  for (const auto* text : {"2026-11-22T17:43:08Z", "1970-01-01T00:00:00Z", "2026-02-28T23:59:59.000001Z"}) {
+  for (const auto* text :
+       {"2026-11-22T17:43:08Z", "1970-01-01T00:00:00Z", "2026-02-28T23:59:59.000001Z"}) {
     const auto time = parse_rfc3339(text);
     ASSERT_TRUE(time) << text;
     EXPECT_EQ(format_rfc3339(*time), text);
@@ -27,8 +28,9 @@ TEST(Time, UnderstandsOffsetsAndBareDates) {
 }
 
 TEST(Time, RefusesWhatIsNone) {
-  for (const auto* text : {"", "2026", "2026-13-01", "2026-02-30", "2026-11-22T25:00:00Z", "2026-11-22T10:00:00",
-                           "2026-11-22T10:00:00.Z", "2026-11-22T10:00:00+0200", "yesterday"}) {
+  for (const auto* text :
+       {"", "2026", "2026-13-01", "2026-02-30", "2026-11-22T25:00:00Z", "2026-11-22T10:00:00",
+        "2026-11-22T10:00:00.Z", "2026-11-22T10:00:00+0200", "yesterday"}) {
     EXPECT_FALSE(parse_rfc3339(text)) << text;
   }
 }
@@ -48,7 +50,8 @@ TEST(Units, NeedAUnitAndRefuseOverflow) {
 TEST(Text, KnowsWellFormedUtf8) {
   EXPECT_TRUE(is_utf8("plain"));
   EXPECT_TRUE(is_utf8("gr\xC3\xBC\xC3\x9F \xF0\x9F\x9A\x97"));
-  for (const auto* bytes : {"\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80", "\xF8\x88\x80\x80\x80"}) {
+  for (const auto* bytes : {"\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80",
+                            "\xF8\x88\x80\x80\x80"}) {
     EXPECT_FALSE(is_utf8(bytes)) << to_hex(bytes);
     EXPECT_TRUE(is_utf8(utf8_repaired(bytes)));
   }
@@ -83,7 +86,8 @@ TEST(Text, HexAndBase64ComeBack) {
 // FIPS 180-4 gives the first, RFC 4231 the idea of the second: ours frames its fields with lengths,
 // so it is held against OpenSSL's one-shot HMAC over the framed bytes.
 TEST(Crypto, HashesAsPublished) {
-  EXPECT_EQ(to_hex(as_text(sha256("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(as_text(sha256("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST(Crypto, HmacEqualsOpenSslsOverTheFramedBytes) {
@@ -93,8 +97,8 @@ TEST(Crypto, HmacEqualsOpenSslsOverTheFramedBytes) {
     const std::string framed = std::string("\x05\0\0\0\0\0\0\0hello", 13);
     unsigned char theirs[32];
     unsigned length = 0;
-    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(framed.data()),
-         framed.size(), theirs, &length);
+    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+         reinterpret_cast<const unsigned char*>(framed.data()), framed.size(), theirs, &length);
     for (int round = 0; round < 2; ++round) {  // an object is fresh after each finish
       EXPECT_EQ(to_hex(as_text(ours.add_field("hello").finish())),
                 to_hex({reinterpret_cast<char*>(theirs), sizeof theirs}));

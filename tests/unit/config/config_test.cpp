@@ -42,7 +42,8 @@ settings:
     std::ofstream(folder / name, std::ios::binary) << text;
   }
   void channel(const std::string& settings, const std::string& more = "") {
-    write("channels.d/support.yaml", "channel: support\nplugin: email\n" + more + "settings:\n" + settings);
+    write("channels.d/support.yaml",
+          "channel: support\nplugin: email\n" + more + "settings:\n" + settings);
   }
   const Configuration& loaded() {
     problems = {};
@@ -70,8 +71,10 @@ TEST_F(ConfigurationTest, NothingAtAllIsHealthy) {
 }
 
 TEST_F(ConfigurationTest, ReadsAChannelByItsManifest) {
-  channel("  server: imaps://mail.example.org\n  port: 993\n  every: 30s\n  password: {credential: mail}\n",
-          "poll_every: 5s\nbegin: 2026-01-31\n");
+  channel(
+      "  server: imaps://mail.example.org\n  port: 993\n  every: 30s\n  password: {credential: "
+      "mail}\n",
+      "poll_every: 5s\nbegin: 2026-01-31\n");
   const auto& read = loaded();
   ASSERT_EQ(report(), "");
   const auto& support = read.channels.at(0);
@@ -86,21 +89,26 @@ TEST_F(ConfigurationTest, ReadsAChannelByItsManifest) {
 TEST_F(ConfigurationTest, SaysFileLineColumnCaretAndRemedy) {
   channel("  sever: imaps://mail.example.org\n");
   const auto text = report();
-  EXPECT_THAT(text, HasSubstr("channels.d/support.yaml:4:3: unknown setting 'sever' for plugin 'email'\n"
-                              "    4 |   sever: imaps://mail.example.org\n"
-                              "      |   ^^^^^ did you mean 'server'?\n"));
+  EXPECT_THAT(text,
+              HasSubstr("channels.d/support.yaml:4:3: unknown setting 'sever' for plugin 'email'\n"
+                        "    4 |   sever: imaps://mail.example.org\n"
+                        "      |   ^^^^^ did you mean 'server'?\n"));
   EXPECT_THAT(text, HasSubstr("setting 'server' is missing"));
 }
 
 TEST_F(ConfigurationTest, ShowsEveryProblemOfEveryFileAtOnce) {
-  write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + "]\nlisten: 8420\nlog_level: loud\nregoin: US\n");
-  channel("  server: x\n  port: 70000\n  every: 30\n  mode: idel\n", "poll_every: 5\nbegin: soon\nisolation: inline\n");
+  write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() +
+                           "]\nlisten: 8420\nlog_level: loud\nregoin: US\n");
+  channel("  server: x\n  port: 70000\n  every: 30\n  mode: idel\n",
+          "poll_every: 5\nbegin: soon\nisolation: inline\n");
   write("channels.d/two.yaml", "channel: Two Words\nplugin: emial\n");
   const auto text = report();
   for (const auto* expected :
-       {"'listen' must be ADDRESS:PORT", "'log_level' must be one of", "did you mean 'region'?", "must be at most 65535",
-        "'30' has no known unit", "did you mean 'idle'?", "'5' has no known unit", "'begin' must be now, all or a date",
-        "does not permit isolation: inline", "a channel's name may hold", "did you mean 'email'?"}) {
+       {"'listen' must be ADDRESS:PORT", "'log_level' must be one of", "did you mean 'region'?",
+        "must be at most 65535", "'30' has no known unit", "did you mean 'idle'?",
+        "'5' has no known unit", "'begin' must be now, all or a date",
+        "does not permit isolation: inline", "a channel's name may hold",
+        "did you mean 'email'?"}) {
     EXPECT_THAT(text, HasSubstr(expected));
   }
 }
@@ -129,9 +137,10 @@ TEST_F(ConfigurationTest, ASecretNeverStandsInTheFile) {
 }
 
 TEST_F(ConfigurationTest, AMisspeltOrDoubledSecretIsNotShownEither) {
-  for (const auto* settings : {"  server: x\n  pasword: canary-secret\n", "  server: x\n  zzz: canary-secret\n",
-                               "  server: x\n  password: canary-secret\n  password: canary-secret\n",
-                               "  server: x\n  password: {canary-secret: [\n"}) {
+  for (const auto* settings :
+       {"  server: x\n  pasword: canary-secret\n", "  server: x\n  zzz: canary-secret\n",
+        "  server: x\n  password: canary-secret\n  password: canary-secret\n",
+        "  server: x\n  password: {canary-secret: [\n"}) {
     channel(settings);
     const auto text = report();
     EXPECT_NE(text, "");
@@ -142,7 +151,8 @@ TEST_F(ConfigurationTest, AMisspeltOrDoubledSecretIsNotShownEither) {
 TEST_F(ConfigurationTest, DurationsAndSizesHaveBounds) {
   channel("  server: x\n", "poll_every: 99999d\nstop_within: 1ms\nmemory: 1B\n");
   const auto text = report();
-  for (const auto* key : {"'poll_every' must lie between", "'stop_within' must lie between", "'memory' must lie between"}) {
+  for (const auto* key : {"'poll_every' must lie between", "'stop_within' must lie between",
+                          "'memory' must lie between"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
 }
@@ -155,9 +165,11 @@ TEST_F(ConfigurationTest, AFolderThatCannotBeReadIsNotTakenForAnEmptyOne) {
 
 TEST_F(ConfigurationTest, TheOriginDoesNotDependOnTheManifestsOrderOrOnSpeltOutDefaults) {
   const auto manifest = [&](const std::string& settings) {
-    write("plugins/email.plugin.yaml", "id: a.b\nname: email\nabi: {major: 0, minor: 1}\nsettings:\n" + settings);
+    write("plugins/email.plugin.yaml",
+          "id: a.b\nname: email\nabi: {major: 0, minor: 1}\nsettings:\n" + settings);
   };
-  const std::string server = "  - {name: server, identity: true}\n", user = "  - {name: user, identity: true, default: me}\n";
+  const std::string server = "  - {name: server, identity: true}\n",
+                    user = "  - {name: user, identity: true, default: me}\n";
   const auto origin = [&](const std::string& settings) {
     channel(settings);
     return loaded().channels.at(0).settings.origin;
@@ -171,7 +183,8 @@ TEST_F(ConfigurationTest, TheOriginDoesNotDependOnTheManifestsOrderOrOnSpeltOutD
 
 TEST_F(ConfigurationTest, SecretsComeFromCredentialsAndFiles) {
   write("secret", "s3cret\n");
-  EXPECT_EQ(*resolve({"password", SecretReference::From::file, (folder / "secret").string()}), "s3cret");
+  EXPECT_EQ(*resolve({"password", SecretReference::From::file, (folder / "secret").string()}),
+            "s3cret");
   ::setenv("CREDENTIALS_DIRECTORY", folder.c_str(), 1);
   EXPECT_EQ(*resolve({"password", SecretReference::From::credential, "secret"}), "s3cret");
   ::unsetenv("CREDENTIALS_DIRECTORY");
@@ -199,21 +212,24 @@ TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
   std::string laughs = "a: &a [x]\n";
   for (char c = 'b'; c <= 'j'; ++c) {
     laughs += std::string(1, c) + ": &" + c + " [";
-    for (int i = 0; i < 9; ++i) laughs += std::string(i ? "," : "") + '*' + static_cast<char>(c - 1);
+    for (int i = 0; i < 9; ++i)
+      laughs += std::string(i ? "," : "") + '*' + static_cast<char>(c - 1);
     laughs += "]\n";
   }
   const std::string deep = "listen: " + std::string(100'000, '[');
   std::string merges = "x: &x {k: v}\n";
   for (int i = 0; i < 1000; ++i) merges += "m" + std::to_string(i) + ": {<<: *x}\n";
-  for (const auto& text : {laughs, std::string("a: &a [*a]\n"), deep, merges, std::string("listen: \"\xFF\"\n"),
-                           std::string("listen: \0x\n", 11), std::string("listen: a\nlisten: b\n"),
-                           std::string("a: 1\n---\nb: 2\n"), std::string("? [x]\n: y\n"), std::string(": : :\n- ]"),
-                           std::string(2 << 20, '#')}) {
+  for (const auto& text :
+       {laughs, std::string("a: &a [*a]\n"), deep, merges, std::string("listen: \"\xFF\"\n"),
+        std::string("listen: \0x\n", 11), std::string("listen: a\nlisten: b\n"),
+        std::string("a: 1\n---\nb: 2\n"), std::string("? [x]\n: y\n"), std::string(": : :\n- ]"),
+        std::string(2 << 20, '#')}) {
     write("voxbus.yaml", text);
     const auto begun = std::chrono::steady_clock::now();
     loaded();
     EXPECT_TRUE(problems.fatal()) << text.substr(0, 40);
-    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500)) << text.substr(0, 40);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500))
+        << text.substr(0, 40);
   }
 }
 

@@ -51,7 +51,8 @@ TEST(Wire, ABatchComesBackAsItWas) {
 }
 
 TEST(Wire, AStartComesBackAsItWas) {
-  Start start{.channel = "c", .plugin = "p", .settings = "{}", .cursor = "x", .region = "US", .build = "b"};
+  Start start{
+      .channel = "c", .plugin = "p", .settings = "{}", .cursor = "x", .region = "US", .build = "b"};
   start.poison = {"one", "two"};
   start.max_item = 5;
   const auto back = decode_start(encode(start));
@@ -116,7 +117,8 @@ class SocketTest : public testing::Test {
 };
 
 TEST_F(SocketTest, CarriesFramesOfEverySizeInOrder) {
-  const std::size_t sizes[] = {0, 1, 4096, 65'536, 65'537, kInlineLimit, kInlineLimit + 1, 10u << 20};
+  const std::size_t sizes[] = {0,        1, 4096, 65'536, 65'537, kInlineLimit, kInlineLimit + 1,
+                               10u << 20};
   std::thread sender([&] {
     for (const auto size : sizes) ASSERT_TRUE(host->send(FrameType::batch, std::string(size, 'x')));
   });
@@ -154,7 +156,8 @@ TEST_F(SocketTest, AMemoryFileThatIsNotSealedIsRefused) {
 
 TEST_F(SocketTest, AHostThatStopsReadingNeverHoldsTheDaemonUp) {
   Status sent;
-  for (int i = 0; i < 100'000 && sent; ++i) sent = daemon->send(FrameType::credit, std::string(1000, 'c'));
+  for (int i = 0; i < 100'000 && sent; ++i)
+    sent = daemon->send(FrameType::credit, std::string(1000, 'c'));
   EXPECT_FALSE(sent);
 }
 
@@ -168,7 +171,8 @@ TEST(CrashMark, OutlivesWhoWroteIt) {
   ASSERT_TRUE(mark);
   EXPECT_FALSE(mark->examined());
   {
-    auto theirs = CrashMark::attach(FileDescriptor(::fcntl(mark->descriptor(), F_DUPFD_CLOEXEC, 0)));
+    auto theirs =
+        CrashMark::attach(FileDescriptor(::fcntl(mark->descriptor(), F_DUPFD_CLOEXEC, 0)));
     ASSERT_TRUE(theirs);
     theirs->examining("the record");
   }

@@ -15,7 +15,8 @@ namespace voxbus::intake {
 namespace {
 
 TEST(Phone, BecomesE164WhateverItsSpelling) {
-  for (const auto* number : {"+1 202 555 0123", "(202) 555-0123", "2025550123", "1-202-555-0123", "001 202 555 0123 "}) {
+  for (const auto* number :
+       {"+1 202 555 0123", "(202) 555-0123", "2025550123", "1-202-555-0123", "001 202 555 0123 "}) {
     if (std::string_view(number).starts_with("00")) continue;  // 00 is not how the US dials abroad
     EXPECT_EQ(to_e164(number, "US"), "+12025550123") << number;
   }
@@ -25,7 +26,8 @@ TEST(Phone, BecomesE164WhateverItsSpelling) {
 }
 
 TEST(Phone, IsNotGuessed) {
-  for (const auto* number : {"", "anonymous", "101", "020 555 0123", "+1", "12025550123456789012"}) {
+  for (const auto* number :
+       {"", "anonymous", "101", "020 555 0123", "+1", "12025550123456789012"}) {
     EXPECT_EQ(to_e164(number, ""), std::nullopt) << number;
   }
 }
@@ -36,13 +38,16 @@ TEST(Handles, HaveOneSpelling) {
       {"mailto:Nora@EXAMPLE.org", "mailto:nora@example.org"},
       {"Nora@Example.Org", "mailto:nora@example.org"},
       {" MAILTO:nora@example.org ", "mailto:nora@example.org"},
-      {"mailto:nora@b\xC3\xBC" "cher.example", "mailto:nora@xn--bcher-kva.example"},
+      {"mailto:nora@b\xC3\xBC"
+       "cher.example",
+       "mailto:nora@xn--bcher-kva.example"},
       {"tel:(202) 555-0123", "tel:+12025550123"},
       {"+1 202 555 0123", "tel:+12025550123"},
       {"tel:101", "tel:101;phone-context=calls"},
       {"X:12345", "x:12345"},
       {"discourse: nora ", "discourse:nora"}};
-  for (const auto& [given, canonical] : kSame) EXPECT_EQ(canonical_handle(given, us), canonical) << given;
+  for (const auto& [given, canonical] : kSame)
+    EXPECT_EQ(canonical_handle(given, us), canonical) << given;
   // What is canonical stays as it is.
   for (const auto& [given, canonical] : kSame) {
     if (std::string_view(canonical).find("phone-context") != std::string_view::npos) continue;
@@ -51,28 +56,46 @@ TEST(Handles, HaveOneSpelling) {
 }
 
 TEST(Handles, AreNotMadeOfNothing) {
-  for (const auto* text : {"", " ", "tel:anonymous", "tel:", "mailto:", "mailto:nora", "mailto:@example.org",
-                           "mailto:a b@example.org", "nora", ":x", "no scheme here: x"}) {
+  for (const auto* text :
+       {"", " ", "tel:anonymous", "tel:", "mailto:", "mailto:nora", "mailto:@example.org",
+        "mailto:a b@example.org", "nora", ":x", "no scheme here: x"}) {
     EXPECT_EQ(canonical_handle(text, {"calls", "US"}), std::nullopt) << text;
   }
 }
 
 TEST(CleanText, DropsWhatMakesTextReadDifferently) {
-  EXPECT_EQ(clean_text("a\xE2\x80\xAE" "b\xE2\x81\xA6" "c\xC2\x85" "d\x07" "e\xEF\xBB\xBF", Lines::one), "abcde");
+  EXPECT_EQ(clean_text("a\xE2\x80\xAE"
+                       "b\xE2\x81\xA6"
+                       "c\xC2\x85"
+                       "d\x07"
+                       "e\xEF\xBB\xBF",
+                       Lines::one),
+            "abcde");
   EXPECT_EQ(clean_text("a\r\nb\rc\nd", Lines::many), "a\nb\nc\nd");
   EXPECT_EQ(clean_text("a\r\nb\tc", Lines::one), "a b c");
   EXPECT_EQ(clean_text("u\xCC\x88", Lines::one), "\xC3\xBC");  // NFC
-  EXPECT_EQ(clean_text("a\xFF" "b", Lines::one), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(clean_text("a\xFF"
+                       "b",
+                       Lines::one),
+            "a\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(clean_text(std::string("a\0b", 3), Lines::one), "ab");
-  EXPECT_EQ(clean_text("a\xE2\x80\xA8" "b", Lines::many), "a\nb");
+  EXPECT_EQ(clean_text("a\xE2\x80\xA8"
+                       "b",
+                       Lines::many),
+            "a\nb");
 }
 
 TEST(Html, BecomesWhatAPersonWouldRead) {
-  EXPECT_EQ(html_to_text("<p>Hello <b>you</b></p><p>Second&nbsp;line &amp; more</p>"), "Hello you\n\nSecond line & more");
+  EXPECT_EQ(html_to_text("<p>Hello <b>you</b></p><p>Second&nbsp;line &amp; more</p>"),
+            "Hello you\n\nSecond line & more");
   EXPECT_EQ(html_to_text("one<br>two<br><br>three"), "one\ntwo\n\nthree");
   EXPECT_EQ(html_to_text("<ul><li>a</li><li>b</li></ul>"), "- a\n- b");
-  EXPECT_EQ(html_to_text("<a href='https://example.org/x'>here</a>"), "here <https://example.org/x>");
-  EXPECT_EQ(html_to_text("<head><title>t</title></head><style>p{}</style><script>alert(1)</script>text"), "text");
+  EXPECT_EQ(html_to_text("<a href='https://example.org/x'>here</a>"),
+            "here <https://example.org/x>");
+  EXPECT_EQ(
+      html_to_text("<head><title>t</title></head><style>p{}</style><script>alert(1)</script>text"),
+      "text");
   EXPECT_EQ(html_to_text("<p>never closed <i>really"), "never closed really");
 }
 
@@ -100,10 +123,12 @@ class NormaliserTest : public testing::Test {
 };
 
 TEST_F(NormaliserTest, MakesARecordThatPassesTheSecondCheck) {
-  const auto record = normalised(R"({"kind":"mail","author":{"handle":"Nora@EXAMPLE.org","name":" Nora\u202e ",
+  const auto record =
+      normalised(R"({"kind":"mail","author":{"handle":"Nora@EXAMPLE.org","name":" Nora\u202e ",
     "addresses":["(202) 555-0123"]},"html":"<p>Hi<br>you</p>","title":"a\r\nb","surprise":7,"conversation":"c1"})");
   EXPECT_EQ(*json::text_at(record, "direction"), "inbound");
-  EXPECT_EQ(*json::text_at(*json::object_at(record, "author"), "handle"), "mailto:nora@example.org");
+  EXPECT_EQ(*json::text_at(*json::object_at(record, "author"), "handle"),
+            "mailto:nora@example.org");
   EXPECT_EQ(*json::text_at(record, "text"), "Hi\nyou");
   EXPECT_EQ(*json::text_at(record, "title"), "a b");
   EXPECT_EQ(json::object_at(record, "native")->at("surprise"), 7);
@@ -124,7 +149,8 @@ TEST_F(NormaliserTest, QuarantinesWithRawAndReasonWhatItCannotRead) {
 }
 
 TEST_F(NormaliserTest, CutsLongTextAndSaysSo) {
-  const auto record = normalised(R"({"kind":"mail","text":")" + std::string(model::kMaxText + 5, 'x') + "\"}");
+  const auto record =
+      normalised(R"({"kind":"mail","text":")" + std::string(model::kMaxText + 5, 'x') + "\"}");
   EXPECT_EQ(json::text_at(record, "text")->size(), model::kMaxText);
   EXPECT_EQ(json::array_at(record, "truncated")->at(0), "text");
   EXPECT_TRUE(check_item(item));
@@ -175,13 +201,15 @@ TEST_F(NormaliserTest, AttachmentsAreNamedByTheirHash) {
 // stop its channel.
 TEST_F(NormaliserTest, NeverMakesWhatTheSecondCheckRefuses) {
   const std::string longest(509, 'a');
+  const std::string long_id(3000, 'q');
   std::string deep = "1";
   for (int i = 0; i < 14; ++i) deep = "{\"d\":" + deep + "}";
-  for (const auto& record : {R"({"kind":"mail","author":{"handle":")" + longest.substr(0, 500) + R"(@b.example"}})",
-                             R"({"kind":"mail","quoted":[{"text":"x","native_id":")" + std::string(3000, 'q') + "\"}]}",
-                             std::string(R"({"kind":"call","call":{"disposition":"NO ANSWER"}})"),
-                             std::string(R"({"kind":"call","call":[]})"), R"({"kind":"mail","surprise":)" + deep + "}",
-                             std::string(R"({"kind":"mail","native":{"n":1e400}})")}) {
+  for (const auto& record :
+       {R"({"kind":"mail","author":{"handle":")" + longest.substr(0, 500) + R"(@b.example"}})",
+        R"({"kind":"mail","quoted":[{"text":"x","native_id":")" + long_id + "\"}]}",
+        std::string(R"({"kind":"call","call":{"disposition":"NO ANSWER"}})"),
+        std::string(R"({"kind":"call","call":[]})"), R"({"kind":"mail","surprise":)" + deep + "}",
+        std::string(R"({"kind":"mail","native":{"n":1e400}})")}) {
     normalised(record);
     EXPECT_TRUE(check_item(item)) << record.substr(0, 60) << ": " << item.record.substr(0, 200);
   }
@@ -228,10 +256,12 @@ TEST(SecondCheck, DoesNotTrustTheHost) {
   EXPECT_FALSE(check(good, std::string(2000, 'x')));
   EXPECT_FALSE(check(good, "\xFF"));
   EXPECT_FALSE(check("[]"));
-  EXPECT_FALSE(check("{\"kind\":\"mail\",\"direction\":\"inbound\",\"audience\":\"private\",\n\"native\":{}}"));
+  EXPECT_FALSE(check(
+      "{\"kind\":\"mail\",\"direction\":\"inbound\",\"audience\":\"private\",\n\"native\":{}}"));
   EXPECT_FALSE(check(" " + good));  // the sequencer writes before the first brace
   EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","revision":1})"));
-  EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","channel":"other"})"));
+  EXPECT_FALSE(
+      check(R"({"kind":"mail","direction":"inbound","audience":"private","channel":"other"})"));
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ struct Damage : testing::Test {
     }
     EXPECT_THAT(found, SizeIs(original.size() - missing));
     EXPECT_EQ(stats.rows_lost, missing);
-    if (missing > 0) EXPECT_THAT(epochs, SizeIs(2));
+    if (missing > 0) {
+      EXPECT_THAT(epochs, SizeIs(2));
+    }
     salvaged += epochs.size() == 2;
     lost += missing;
     most_lost = std::max(most_lost, missing);

@@ -194,8 +194,8 @@ INSTANTIATE_TEST_SUITE_P(Unsynced, Crashes,
                          testing::Values(FaultyDisk::Crash::keeps_all, FaultyDisk::Crash::drops_all,
                                          FaultyDisk::Crash::drops_newest,
                                          FaultyDisk::Crash::tears_newest),
-                         [](const auto& info) {
-                           switch (info.param) {
+                         [](const auto& crash) {
+                           switch (crash.param) {
                              case FaultyDisk::Crash::keeps_all:
                                return "Kept";
                              case FaultyDisk::Crash::drops_all:

@@ -113,6 +113,7 @@ Line::Line(Store& store, std::string name, std::string plugin, std::string origi
                                                sink_.get());
   if (!opening) throw std::runtime_error(opening.error().message);
   opening_ = std::move(*opening);
+  life_ = store_.life();
 }
 Submit Line::submit(std::vector<model::Item> items, std::optional<std::string> cursor) {
   const auto answer =
@@ -125,7 +126,11 @@ void Line::brings(std::vector<model::Item> items, std::optional<std::string> cur
   settle();
 }
 void Line::settle() { sink_->wait_for_batches(submitted_); }
-void Line::close() { store_.journal().close_channel(name_, opening_.lease); }
+void Line::close() {
+  // Moved from, or its journal is gone: then nobody calls the sink any more.
+  if (!sink_ || !store_.is_open() || store_.life() != life_) return;
+  store_.journal().close_channel(name_, opening_.lease);
+}
 
 Store::Store(Place place)
     : temporary_(place == Place::disk ? std::filesystem::temp_directory_path()
@@ -147,6 +152,7 @@ Journal& Store::open() {
   auto opened = Journal::open(options);
   if (!opened) throw std::runtime_error(opened.error().message);
   journal_ = std::move(*opened);
+  ++life_;
   return *journal_;
 }
 std::string Store::refusal() {

@@ -97,6 +97,8 @@ class Store;
 class Line {
  public:
   Line(Store& store, std::string name, std::string plugin, std::string origin, Begin begin);
+  ~Line() { close(); }
+  Line(Line&&) = default;
   // Submits one batch and waits until it is committed.
   void brings(std::vector<model::Item> items, std::optional<std::string> cursor = {});
   // Without waiting.
@@ -113,6 +115,7 @@ class Line {
   std::unique_ptr<CountingSink> sink_;
   Opening opening_;
   std::size_t submitted_ = 0;
+  int life_ = 0;  // of the store, when this was opened
 };
 
 class Store {
@@ -125,6 +128,8 @@ class Store {
   ManualClock clock;
 
   Journal& open();
+  [[nodiscard]] int life() const { return life_; }  // how often it was opened
+  [[nodiscard]] bool is_open() const { return journal_ != nullptr; }
   // What open() says when it must fail.
   [[nodiscard]] std::string refusal();
   void close() {
@@ -156,6 +161,7 @@ class Store {
 
  private:
   TemporaryDirectory temporary_;
+  int life_ = 0;
   Guarded<std::vector<std::string>> fatal_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Reader> reader_;

@@ -42,7 +42,8 @@ TEST(Event, BecomesACloudEvent) {
   EXPECT_EQ(*json::text_at(*json::object_at(event, "data"), "text"), "a \"b\"");
   for (const auto& member : event) {  // CloudEvents 1.0: [a-z0-9], at most 20 characters
     EXPECT_LE(member.key().size(), 20u);
-    EXPECT_EQ(std::string(member.key()).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789"), std::string::npos);
+    EXPECT_EQ(std::string(member.key()).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789"),
+              std::string::npos);
   }
 }
 
@@ -73,10 +74,13 @@ TEST(InteractionCheck, NamesTheMemberThatIsWrong) {
       {R"({"kind":"mail","direction":"inbound","audience":"private","title":"a\nb"})", "title"},
       {R"({"kind":"mail","direction":"inbound","audience":"private","text":"\u0007"})", "text"},
       {R"({"kind":"mail","direction":"inbound","audience":"private","author":[]})", "author"},
-      {R"({"kind":"mail","direction":"inbound","audience":"private","author":{"handle":"nora"}})", "author.handle"},
-      {R"({"kind":"mail","direction":"inbound","audience":"private","occurred_at":"noon"})", "occurred_at"},
+      {R"({"kind":"mail","direction":"inbound","audience":"private","author":{"handle":"nora"}})",
+       "author.handle"},
+      {R"({"kind":"mail","direction":"inbound","audience":"private","occurred_at":"noon"})",
+       "occurred_at"},
       {R"({"kind":"mail","direction":"inbound","audience":"private","quoted":[1]})", "quoted"},
-      {R"({"kind":"call","direction":"inbound","audience":"private","call":{"disposition":"lost"}})", "disposition"}};
+      {R"({"kind":"call","direction":"inbound","audience":"private","call":{"disposition":"lost"}})",
+       "disposition"}};
   for (const auto& [text, member] : kWrong) {
     const auto checked = check_interaction(record(text));
     ASSERT_FALSE(checked) << text;
@@ -89,7 +93,8 @@ TEST(Schemas, AreAllValidJsonAndNamedByTheirId) {
   for (const auto& schema : schemas()) {
     const auto parsed = json::parse(schema.text);
     ASSERT_TRUE(parsed) << schema.name;
-    EXPECT_EQ(*json::text_at(parsed->get_object(), "$id"), "urn:voxbus:schema:" + std::string(schema.name));
+    EXPECT_EQ(*json::text_at(parsed->get_object(), "$id"),
+              "urn:voxbus:schema:" + std::string(schema.name));
   }
 }
 
