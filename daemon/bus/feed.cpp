@@ -185,9 +185,9 @@ Start Feed::resolve(model::Sequence sequence) const {
   const auto named = std::find_if(epochs.begin(), epochs.end(),
                                   [&](const auto& epoch) { return epoch.epoch == sequence.epoch; });
   if (named == epochs.end()) {
-    return {Start::Outcome::invalid, 0,
-            "'" + model::format(sequence) +
-                "' is of another journal: begin anew with now or beginning"};
+    auto problem = model::format(sequence);
+    problem += " is of another journal: begin anew with now or beginning";
+    return {Start::Outcome::invalid, 0, std::move(problem)};
   }
   Start start;
   start.after = sequence.position;

@@ -96,8 +96,7 @@ Result<std::vector<Token>> read_tokens(const std::filesystem::path& file) {
 
 Result<std::string> add_token(const std::filesystem::path& file, const std::string& name) {
   if (!is_token_name(name))
-    return permanent("'" + utf8_repaired(name) +
-                     "' is no name for a token: up to 64 letters, digits and . _ - @");
+    return permanent("a token's name has up to 64 letters, digits and . _ - @");
   VOXBUS_CHECK(make_folder(file.parent_path()));
   VOXBUS_TRY(held, lock(file));
   VOXBUS_TRY(tokens, read_tokens(file));
