@@ -29,7 +29,8 @@ class Commands(unittest.TestCase):
         cls.daemon.close()
 
     def test_check_says_all_is_well_or_exits_78_with_file_and_line(self):
-        self.daemon.voxbus("check")
+        # Who may write the plugins is another test's affair: a build folder may lie below /tmp.
+        self.daemon.voxbus("check", "--trust")
         bad = self.daemon.conf / "channels.d" / "zz.yaml"
         bad.write_text("channel: zz\nplugin: phone\nsettings:\n  flie: /x\n")
         try:
