@@ -178,11 +178,12 @@ void run_tail(const Common& common, const std::string& from, const FilterOptions
 void run_consumer(const Common& common, const std::string& verb, const std::string& name) {
   Connection connection(common);
   if (verb == "delete") {
-    connection.send("DELETE", "/v1/consumers/" + name);
+    connection.send("DELETE", "/v1/consumers/" + escaped(name));
     if (!common.json) fmt::print("{} is gone\n", name);
     return;
   }
-  const auto answer = connection.get_json("/v1/consumers" + (name.empty() ? "" : "/" + name));
+  const auto answer =
+      connection.get_json("/v1/consumers" + (name.empty() ? "" : "/" + escaped(name)));
   if (common.json || !name.empty()) return print_json(answer);
   const auto* list =
       answer.is_array() ? &answer.get_array() : json::array_at(answer.as_object(), "consumers");

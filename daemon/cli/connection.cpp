@@ -71,13 +71,19 @@ struct Connection::Handle {
   ~Handle() { ::curl_easy_cleanup(curl); }
 };
 
+std::string escaped(std::string_view text) {
+  if (text.empty()) return {};  // libcurl would take a length of 0 for "up to the NUL"
+  char* out = ::curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
+  std::string copy = out ? out : "";
+  ::curl_free(out);
+  return copy;
+}
+
 Query& Query::add(std::string_view name, std::string_view value) {
   text_ += text_.empty() ? '?' : '&';
   text_ += name;
   text_ += '=';
-  char* escaped = ::curl_easy_escape(nullptr, value.data(), static_cast<int>(value.size()));
-  text_ += escaped ? escaped : "";
-  ::curl_free(escaped);
+  text_ += escaped(value);
   return *this;
 }
 

@@ -37,6 +37,10 @@ struct Answer {
   std::map<std::string, std::string> headers;  // names in lower case
 };
 
+// One segment of a path, or one value of a query, with everything else than letters and digits
+// escaped (RFC 3986): what a user typed must not become another path.
+[[nodiscard]] std::string escaped(std::string_view text);
+
 // "?a=b&c=d" with everything escaped; empty without parameters.
 class Query {
  public:

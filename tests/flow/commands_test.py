@@ -103,6 +103,15 @@ class Commands(unittest.TestCase):
         self.daemon.voxbus("token", "remove", "crm")
         self.assertNotIn("crm", self.daemon.voxbus("token", "list").stdout)
 
+    def test_a_consumers_name_never_becomes_another_path(self):
+        self.daemon.put("/v1/consumers/mine", {"from": "now"})
+        for name in ("../status", "mine?update=1", "mine/parked", "no such"):
+            done = self.daemon.voxbus("consumer", "show", name, check=False)
+            self.assertEqual(done.returncode, 1, (name, done.stdout))
+        self.assertEqual(json.loads(self.daemon.voxbus("consumer", "show", "mine").stdout)["name"], "mine")
+        self.daemon.voxbus("consumer", "delete", "mine")
+        self.assertEqual(self.daemon.voxbus("consumer", "show", "mine", check=False).returncode, 1)
+
     def test_the_journal_verifies_while_it_is_live(self):
         done = self.daemon.voxbus("journal", "verify", self.daemon.state / "journal", "--json")
         self.assertTrue(json.loads(done.stdout))
