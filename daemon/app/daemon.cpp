@@ -156,6 +156,7 @@ void Daemon::supervise() {
   around.make_intake = make_intake;
   around.host_program = host_program();
   around.build = VOXBUS_BUILD;
+  around.set_aside = state_ / "plugins-set-aside.json";
   // For tests and demonstrations from a build folder; said aloud, because it gives up a check.
   const char* trust = std::getenv("VOXBUS_TRUST_PLUGINS");
   around.trust_plugins = trust && std::string_view(trust) == "1";

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // status, tail, consumer: what asks the daemon.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <thread>
 
 #include "base/text.hpp"
 #include "base/units.hpp"
@@ -34,6 +34,8 @@ void print_channel(const json::object& channel) {
              local_time(text_of(channel, "since")));
   if (const auto reason = json::text_at(channel, "reason")) fmt::print("      {}\n", *reason);
   if (const auto remedy = json::text_at(channel, "remedy")) fmt::print("      -> {}\n", *remedy);
+  if (const auto probe = text_of(channel, "probe", "ok"); probe != "ok")
+    fmt::print("      probe: {}\n", probe);
 }
 
 void run_status(const Common& common) {
@@ -171,7 +173,9 @@ void run_tail(const Common& common, const std::string& from, const FilterOptions
     }
     if (ended) return;
     if (!reader.last_id().empty()) at = reader.last_id();
-    std::this_thread::sleep_for(pause);
+    // Until it is time, or nobody reads us any more.
+    pollfd reader_gone{STDOUT_FILENO, 0, 0};
+    if (::poll(&reader_gone, 1, static_cast<int>(pause.count())) > 0) return;
   }
 }
 

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/try_plugin.hpp"
 #include "config/configuration.hpp"
 #include "host/plugin_file.hpp"
+#include "host/plugin_scan.hpp"
 #include "model/schemas.hpp"
 
 namespace voxbus::cli {
@@ -29,8 +31,38 @@ std::string plural(std::size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-// Beyond the files: is the plugin's library there, may it be loaded, can its secrets be read?
-void check_surroundings(const config::Configuration& configuration, config::Problems& problems) {
+std::filesystem::path host_program() {
+  std::error_code code;
+  const auto beside =
+      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
+  return std::filesystem::exists(beside, code) ? beside
+                                               : std::filesystem::path(VOXBUS_HOST_PROGRAM);
+}
+
+// The settings as the plugin will get them; nothing while one of its secrets cannot be had here.
+std::optional<std::string> settings_with_secrets(const config::Channel& channel,
+                                                 const auto& report) {
+  auto values = channel.settings.values;
+  bool whole = true;
+  for (const auto& secret : channel.settings.secrets) {
+    auto read = config::resolve(secret);
+    if (read) values[secret.setting] = *read;
+    whole = whole && read;
+    // systemd hands out credentials at the start of the service only.
+    if (!read && secret.from == config::SecretReference::From::file)
+      report(read.error().message, "");
+  }
+  if (!whole) return std::nullopt;
+  return json::serialize(values);
+}
+
+// Beyond the files: is the plugin's library there, may it be loaded, can its secrets be read, and
+// what has the plugin itself against its settings? It is asked in a process of its own.
+void check_surroundings(const config::Configuration& configuration, host::Trust trust,
+                        config::Problems& problems) {
+  boost::asio::io_context loop;
+  const SystemClock clock;
+  host::PluginScan scan(loop, {host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
   for (const auto& channel : configuration.channels) {
     if (!channel.faults.empty() || !channel.enabled) continue;
     const auto report = [&](std::string message, std::string remedy) {
@@ -39,15 +71,18 @@ void check_surroundings(const config::Configuration& configuration, config::Prob
                     .remedy = std::move(remedy),
                     .channel = channel.name});
     };
-    if (const auto opened = host::open_plugin(channel.library, host::Trust::owned); !opened) {
-      report(opened.error().message, "voxbusd will not load it");
+    const auto library = host::open_plugin(channel.library, trust);
+    if (!library) {
+      report(library.error().message, "voxbusd will not load it");
+      continue;
     }
-    for (const auto& secret : channel.settings.secrets) {
-      if (secret.from != config::SecretReference::From::file)
-        continue;  // systemd has those at start only
-      if (const auto read = config::resolve(secret); !read) report(read.error().message, "");
-    }
+    scan.examine({channel.plugin_id, channel.library, channel.memory,
+                  settings_with_secrets(channel, report)},
+                 *library, [report](const Status& sound) {
+                   if (!sound) report(sound.error().message, "");
+                 });
   }
+  loop.run();
 }
 
 void run_check(const Common& common, const std::string& directory, bool trust) {
@@ -59,7 +94,7 @@ void run_check(const Common& common, const std::string& directory, bool trust) {
   }
   config::Problems problems;
   const auto configuration = config::load(folder, problems);
-  if (!trust) check_surroundings(configuration, problems);
+  check_surroundings(configuration, trust ? host::Trust::given : host::Trust::owned, problems);
   if (common.json) {
     json::array list;
     for (const auto& problem : problems.list()) list.emplace_back(to_json(problem));
@@ -138,14 +173,6 @@ void run_describe(const Common& common, const std::string& name) {
   }
 }
 
-std::filesystem::path host_program() {
-  std::error_code code;
-  const auto beside =
-      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
-  return std::filesystem::exists(beside, code) ? beside
-                                               : std::filesystem::path(VOXBUS_HOST_PROGRAM);
-}
-
 }  // namespace
 
 void add_check(CLI::App& app, Common& common) {
@@ -157,8 +184,7 @@ void add_check(CLI::App& app, Common& common) {
   auto* command = app.add_subcommand(
       "check", "Show every problem of every configuration file at once; exit 78 if there is one");
   command->add_option("DIRECTORY", options->directory, "Instead of --config");
-  command->add_flag("--trust", options->trust,
-                    "Do not look at who may write the plugins' files, or at secrets");
+  command->add_flag("--trust", options->trust, "Do not look at who may write the plugins' files");
   command->add_flag("--json", common.json, "As JSON");
   command->callback([=, &common] { run_check(common, options->directory, options->trust); });
 }

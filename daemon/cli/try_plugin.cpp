@@ -127,24 +127,24 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
       const auto& payload = (*frame)->payload;
       switch ((*frame)->type) {
         case host::FrameType::batch: {
-          const auto batch = host::decode_batch(payload);
+          const auto batch = host::decode<model::Batch>(payload);
           if (!batch || !printer.print(*batch)) return batch ? 0 : kFailed;
-          (void)socket.send(host::FrameType::credit, host::encode_credit(1));
+          (void)socket.send(host::FrameType::credit, host::encode(host::Credit{1}));
           break;
         }
         case host::FrameType::log:
-          if (const auto line = host::decode_log(payload))
+          if (const auto line = host::decode<host::LogLine>(payload))
             fmt::print(stderr, "log: {}\n", line->message);
           break;
         case host::FrameType::polled:
-          if (const auto outcome = host::decode_outcome(payload)) {
+          if (const auto outcome = host::decode<host::Outcome>(payload)) {
             const bool good = outcome->status == VOXBUS_OK || outcome->status == VOXBUS_MORE;
             if (!good) fmt::print(stderr, "voxbus try: poll failed: {}\n", outcome->message);
             if (!options.follow && outcome->status != VOXBUS_MORE) return good ? 0 : kFailed;
           }
           break;
         case host::FrameType::refused:
-          if (const auto outcome = host::decode_outcome(payload)) {
+          if (const auto outcome = host::decode<host::Outcome>(payload)) {
             fmt::print(stderr, "voxbus try: {}\n", outcome->message);
           }
           return kFailed;

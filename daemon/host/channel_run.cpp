@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 #include "base/text.hpp"
+#include "host/pulse.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::host {
@@ -49,6 +51,7 @@ struct ChannelRun::Lane {
   ChannelRun* run = nullptr;
   bool may_commit = false;
   std::atomic<bool> active = false;  // between the call into the plugin and its return
+  Pulse pulse;
   std::int64_t retry_after_ms = 0;
   std::string failure;
   std::string examined;   // the record that the plugin said it is looking at
@@ -59,18 +62,28 @@ struct ChannelRun::Lane {
       : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
-      return guarded_status([&] { return of(c).emit(item); });
+      return guarded_status([&] {
+        const Pulse::Ours ours(of(c).pulse);
+        return of(c).emit(item);
+      });
     };
     call.commit = [](const voxbus_call* c, voxbus_view cursor) {
-      return guarded_status([&] { return of(c).commit(cursor); });
+      return guarded_status([&] {
+        const Pulse::Ours ours(of(c).pulse);
+        return of(c).commit(cursor);
+      });
     };
     call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
-      return guarded_status([&] { return of(c).examine(id, raw); });
+      return guarded_status([&] {
+        const Pulse::Ours ours(of(c).pulse);
+        return of(c).examine(id, raw);
+      });
     };
     call.fail = [](const voxbus_call* c, const voxbus_failure* why) {
       (void)guarded_status([&] { return of(c).fail(why); });
     };
     call.stopping = [](const voxbus_call* c) -> std::int32_t {
+      if (of(c).active) of(c).pulse.beat();
       return of(c).run->stopping_.load();
     };
     call.wake_fd = [](const voxbus_call* c) -> std::int32_t { return of(c).run->wake_.get(); };
@@ -86,8 +99,10 @@ struct ChannelRun::Lane {
     failure.clear();
     progress = false;
     active = true;
+    pulse.beat();
     const voxbus_status status = into_plugin();
     active = false;
+    pulse.rest();
     leave_mark();
     // "More" without having brought anything would be a busy loop.
     const bool idle_more = status == VOXBUS_MORE && !progress;
@@ -185,6 +200,7 @@ struct ChannelRun::Lane {
     return VOXBUS_OK;
   }
 
+  [[nodiscard]] milliseconds quiet_for() const { return active ? pulse.quiet_for() : 0ms; }
   void enter_mark(std::string_view id) {
     if (has_mark) run->mark_->examining(id);
   }
@@ -227,6 +243,7 @@ struct ChannelRun::HostSide {
       (void)guarded_status([&] {
         of(h).run->poll_lane_->leave_mark();
         of(h).run->outlet_.polled({});
+        of(h).run->poll_lane_->pulse.rest();
         return VOXBUS_OK;
       });
     };
@@ -239,6 +256,10 @@ struct ChannelRun::HostSide {
     return *reinterpret_cast<HostSide*>(const_cast<voxbus_host*>(host));
   }
 };
+
+Ready ready_of(const Plugin& plugin) {
+  return {plugin.entry().abi_major, plugin.abi_minor(), plugin.id(), plugin.version()};
+}
 
 ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intake, Outlet& outlet,
                        CrashMark* mark, const Clock& clock)
@@ -281,10 +302,16 @@ Outcome ChannelRun::create() {
   return outcome;
 }
 
+Outcome ChannelRun::try_settings() {
+  auto outcome = create();
+  stoppable_.with([](auto& channel) { channel = nullptr; });
+  if (channel_) plugin_->entry().destroy(std::exchange(channel_, nullptr));
+  return outcome;
+}
+
 Outcome ChannelRun::run() {
   if (auto outcome = create(); outcome.status != VOXBUS_OK) return outcome;
-  outlet_.ready(
-      {plugin_->entry().abi_major, plugin_->abi_minor(), plugin_->id(), plugin_->version()});
+  outlet_.ready(ready_of(*plugin_));
   {
     const std::jthread act_thread([this] { act(); });
     while (!stopping_) {
@@ -332,6 +359,10 @@ void ChannelRun::stop() {
   });
   requests_.with([](Requests& asked) { asked.stop = true; });
   requests_.notify_all();
+}
+
+std::chrono::milliseconds ChannelRun::quiet_for() const {
+  return std::max(poll_lane_->quiet_for(), act_lane_->quiet_for());
 }
 
 void ChannelRun::probe() {

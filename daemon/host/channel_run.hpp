@@ -39,6 +39,9 @@ class Outlet {
   virtual void stop() = 0;
 };
 
+// What is said of a plugin that is loaded.
+[[nodiscard]] Ready ready_of(const Plugin& plugin);
+
 class ChannelRun {
  public:
   // `mark` may be null (inline: a crash is the daemon's own). Outlet, mark and clock outlive the
@@ -49,9 +52,14 @@ class ChannelRun {
   ChannelRun(const ChannelRun&) = delete;
   ChannelRun& operator=(const ChannelRun&) = delete;
 
+  // Makes the channel and frees it again: has the plugin anything against its settings?
+  Outcome try_settings();
   // Polls until stop(); returns how creating the channel failed, if it did.
   Outcome run();
   void stop();
+  // For how long the plugin has been inside a call without a sign of life (abi.h, "waiting/1"):
+  // nothing heard, nothing brought, not waiting. The longer of both lanes. Any thread.
+  [[nodiscard]] std::chrono::milliseconds quiet_for() const;
   // Asks the act lane to probe; the answer goes to Outlet::probed, "unsupported" included.
   void probe();
 

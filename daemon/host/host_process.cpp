@@ -17,7 +17,7 @@ namespace voxbus::host {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kHeartbeat = 5s;
+constexpr auto kHeartbeat = 1s;
 
 class SocketOutlet final : public CreditOutlet {
  public:
@@ -45,7 +45,7 @@ Result<Start> receive_start(ChannelSocket& socket) {
     if (frame) {
       if (frame->type != FrameType::start)
         return permanent("the daemon began with another frame than start");
-      return decode_start(frame->payload);
+      return decode<Start>(frame->payload);
     }
     VOXBUS_CHECK(socket.receive());
   }
@@ -59,7 +59,8 @@ Result<Start> receive_start(ChannelSocket& socket) {
     const int ready = ::poll(&readable, 1, static_cast<int>(milliseconds(kHeartbeat).count()));
     if (const auto now = std::chrono::steady_clock::now(); now - last_beat >= kHeartbeat) {
       last_beat = now;
-      if (!socket.send(FrameType::heartbeat, {})) ::_exit(0);
+      if (!socket.send(FrameType::heartbeat, encode(Heartbeat{run.quiet_for().count()})))
+        ::_exit(0);
     }
     if (ready <= 0) continue;
     if (!socket.receive()) ::_exit(0);
@@ -69,7 +70,8 @@ Result<Start> receive_start(ChannelSocket& socket) {
       if (!*frame) break;
       switch ((*frame)->type) {
         case FrameType::credit:
-          if (const auto batches = decode_credit((*frame)->payload)) outlet.committed(*batches);
+          if (const auto credit = decode<Credit>((*frame)->payload))
+            outlet.committed(credit->batches);
           break;
         case FrameType::probe:
           run.probe();
@@ -92,6 +94,7 @@ int run_host_process(const MakeIntake& make_intake, const std::string& build) {
   std::signal(SIGPIPE, SIG_IGN);
   ChannelSocket socket(FileDescriptor(kSocketDescriptor), ChannelSocket::End::host);
   const auto refuse = [&](std::string why, std::int32_t status = VOXBUS_PERMANENT) {
+    if (why.empty()) why = "the plugin refused its settings";
     (void)socket.send(FrameType::refused, encode(Outcome{status, 0, std::move(why)}));
     return 1;
   };
@@ -110,14 +113,23 @@ int run_host_process(const MakeIntake& make_intake, const std::string& build) {
   }
   const SystemClock clock;
   SocketOutlet outlet(socket, start->credit);
+  const auto sound = [&] {
+    outlet.ready(ready_of(**plugin));
+    return 0;
+  };
+  const auto purpose = start->purpose;
+  if (purpose == Start::Purpose::load) return sound();
   Intake intake = make_intake(*start);
-  ChannelRun run(std::move(*start), std::move(*plugin), std::move(intake), outlet, &*mark, clock);
+  ChannelRun run(std::move(*start), *plugin, std::move(intake), outlet, &*mark, clock);
+  if (purpose == Start::Purpose::create) {
+    const auto outcome = run.try_settings();
+    return outcome.status == VOXBUS_OK ? sound() : refuse(outcome.message, outcome.status);
+  }
   // The lane's end is the process's end, so nobody waits for the listening thread.
   const std::jthread lane([&] {
     const auto outcome = run.run();
     if (outcome.status == VOXBUS_OK) ::_exit(0);
-    refuse(outcome.message.empty() ? "the plugin refused its settings" : outcome.message,
-           outcome.status);
+    refuse(outcome.message, outcome.status);
     ::_exit(1);
   });
   listen(socket, outlet, run);

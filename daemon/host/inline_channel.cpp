@@ -6,7 +6,6 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "host/credit_outlet.hpp"
-#include "host/plugin_file.hpp"
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
@@ -55,31 +54,57 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
 };
 
 InlineChannel::InlineChannel(const config::Channel& channel, Surroundings& surroundings)
-    : Supervised(channel, surroundings), again_(*surroundings.loop) {}
+    : Supervised(channel, surroundings), again_(*surroundings.loop), clock_(*surroundings.loop) {}
 InlineChannel::~InlineChannel() {
   if (lane_.joinable()) lane_.join();
 }
 
 void InlineChannel::start() {
-  if (auto launched = launch(); !launched) start_again(launched.error().message);
+  change(Level::starting);
+  with_library([self = shared_from_this()](Result<FileDescriptor> library) {
+    if (self->stopping_) return;
+    if (!library) return self->start_again(library.error().message);
+    if (auto launched = self->launch(std::move(*library)); !launched)
+      self->start_again(launched.error().message);
+  });
 }
 
-Status InlineChannel::launch() {
+Status InlineChannel::launch(FileDescriptor library) {
   VOXBUS_TRY(plain_settings, settings());
-  VOXBUS_TRY(file,
-             open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
   VOXBUS_TRY(opening, open_channel(this));
   lease_ = opening.lease;
   outlet_ = std::make_unique<JournalOutlet>(*this, opening.lease);
   auto frame = start_frame(opening, std::move(plain_settings));
-  change(Level::starting);
   // The library's own constructors and destructors run there too: they must not hold up the others.
   lane_ = std::thread([this, frame = std::move(frame),
-                       file = std::make_shared<FileDescriptor>(std::move(file))]() mutable {
+                       file = std::make_shared<FileDescriptor>(std::move(library))]() mutable {
     auto outcome = live(std::move(frame), *file);
     post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
   });
+  look();
   return {};
+}
+
+// Nobody can end a thread: a plugin that hangs is shown, and a person decides.
+void InlineChannel::look() {
+  clock_.expires_after(std::chrono::milliseconds(500));
+  clock_.async_wait([self = weak_from_this()](const boost::system::error_code& code) {
+    const auto channel = self.lock();
+    if (code || !channel) return;
+    const auto quiet = channel->running_.with([](const Running& running) {
+      return running.run ? running.run->quiet_for() : std::chrono::milliseconds{};
+    });
+    const bool too_long = quiet > channel->around_.quiet_limit;
+    if (too_long && !channel->quiet_) {
+      channel->change(Level::degraded,
+                      "the plugin gave no sign of life for " + format_duration(quiet),
+                      "restart voxbusd to end it; with 'isolation: process' that goes by itself");
+    } else if (!too_long && channel->quiet_) {
+      channel->change(Level::up);
+    }
+    channel->quiet_ = too_long;
+    channel->look();
+  });
 }
 
 Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
@@ -105,6 +130,7 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
 }
 
 void InlineChannel::ended(Outcome outcome) {
+  clock_.cancel();
   lane_.join();
   running_.with([](Running& running) { running = {}; });
   around_.journal->close_channel(channel_.name, lease_);

@@ -22,7 +22,9 @@ class InlineChannel final : public Supervised,
 
  private:
   class JournalOutlet;
-  Status launch();
+  Status launch(FileDescriptor library);
+  // Twice a second, while a lane runs: is the plugin still heard of?
+  void look();
   // The lane's thread from beginning to end.
   Outcome live(Start start, const FileDescriptor& file);
   void end_run();
@@ -41,7 +43,8 @@ class InlineChannel final : public Supervised,
   Guarded<Running> running_;
   std::thread lane_;
   std::uint64_t lease_ = 0;
-  boost::asio::steady_timer again_;
+  boost::asio::steady_timer again_, clock_;
+  bool quiet_ = false;  // nothing was heard for too long, and it was said
   bool stopping_ = false;
   std::function<void()> done_;
 };

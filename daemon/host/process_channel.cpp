@@ -9,7 +9,6 @@
 
 #include "base/log.hpp"
 #include "base/units.hpp"
-#include "host/plugin_file.hpp"
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
@@ -59,24 +58,30 @@ ProcessChannel::ProcessChannel(const config::Channel& channel, Surroundings& sur
 ProcessChannel::~ProcessChannel() = default;
 
 void ProcessChannel::start() {
-  auto launched = launch();
-  if (!launched) {
-    const auto& error = launched.error();
-    const bool permanent = error.kind == Error::Kind::permanent;
-    return start_again(error.message, permanent ? "mend it; it is tried again by itself" : "");
-  }
+  change(Level::starting);
+  with_library([self = shared_from_this()](Result<FileDescriptor> library) {
+    if (self->stopping_) return;
+    library ? self->start_with(*library) : self->cannot_start(library.error());
+  });
+}
+
+void ProcessChannel::start_with(const FileDescriptor& library) {
+  auto launched = launch(library);
+  if (!launched) return cannot_start(launched.error());
   run_ = std::move(*launched);
   amend([&](ChannelStatus& status) { status.pid = run_->process.pid; });
-  change(Level::starting);
   watch(run_);
   read(run_);
   tick(run_);
 }
 
-Result<std::shared_ptr<ProcessChannel::Run>> ProcessChannel::launch() {
+void ProcessChannel::cannot_start(const Error& error) {
+  const bool permanent = error.kind == Error::Kind::permanent;
+  start_again(error.message, permanent ? "mend it; it is tried again by itself" : "");
+}
+
+Result<std::shared_ptr<ProcessChannel::Run>> ProcessChannel::launch(const FileDescriptor& library) {
   VOXBUS_TRY(plain_settings, settings());
-  VOXBUS_TRY(library,
-             open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned));
   VOXBUS_TRY(mark, CrashMark::make());
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
@@ -135,14 +140,14 @@ void ProcessChannel::read(const std::shared_ptr<Run>& run) {
 Status ProcessChannel::take(Run& run, Frame frame) {
   switch (frame.type) {
     case FrameType::ready: {
-      VOXBUS_TRY(ready, decode_ready(frame.payload));
+      VOXBUS_TRY(ready, decode<Ready>(frame.payload));
       run.ready = true;
       amend([&](ChannelStatus& status) { status.version = ready.version; });
       change(Level::up);
       return run.socket.send(FrameType::probe, {});
     }
     case FrameType::batch: {
-      VOXBUS_TRY(batch, decode_batch(frame.payload));
+      VOXBUS_TRY(batch, decode<model::Batch>(frame.payload));
       for (auto& item : batch.items) around_.admit(item);
       switch (around_.journal->submit(channel_.name, run.lease, std::move(batch))) {
         case journal::Submit::taken:
@@ -156,12 +161,12 @@ Status ProcessChannel::take(Run& run, Frame frame) {
       return {};
     }
     case FrameType::polled: {
-      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      VOXBUS_TRY(outcome, decode<Outcome>(frame.payload));
       note_poll(outcome);
       return {};
     }
     case FrameType::probed: {
-      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      VOXBUS_TRY(outcome, decode<Outcome>(frame.payload));
       amend([&](ChannelStatus& status) {
         status.probe = outcome.status == VOXBUS_OK            ? "ok"
                        : outcome.status == VOXBUS_UNSUPPORTED ? ""
@@ -170,19 +175,26 @@ Status ProcessChannel::take(Run& run, Frame frame) {
       return {};
     }
     case FrameType::log: {
-      VOXBUS_TRY(line, decode_log(frame.payload));
+      VOXBUS_TRY(line, decode<LogLine>(frame.payload));
       note_log(line);
       return {};
     }
     case FrameType::refused: {
-      VOXBUS_TRY(outcome, decode_outcome(frame.payload));
+      VOXBUS_TRY(outcome, decode<Outcome>(frame.payload));
       run.refused = true;
       run.permanent = outcome.status == VOXBUS_PERMANENT;
       run.verdict = outcome.message;
       return {};
     }
-    case FrameType::heartbeat:
+    case FrameType::heartbeat: {
+      VOXBUS_TRY(beat, decode<Heartbeat>(frame.payload));
+      const auto quiet = milliseconds(std::max<std::int64_t>(0, beat.quiet_ms));
+      if (quiet > around_.quiet_limit) {
+        kill(run, "the plugin gave no sign of life for " + format_duration(quiet),
+             "started again by itself; if it comes again, tell the plugin's author");
+      }
       return {};
+    }
     default:
       return permanent("an unknown frame from the channel's process");
   }
@@ -302,7 +314,7 @@ void ProcessChannel::committed(std::uint64_t lease, std::size_t batches, std::si
   asio::post(*around_.loop, [self = weak_from_this(), lease, batches] {
     const auto channel = self.lock();
     if (!channel || !channel->run_ || channel->run_->lease != lease) return;
-    if (!channel->run_->socket.send(FrameType::credit, encode_credit(batches))) {
+    if (!channel->run_->socket.send(FrameType::credit, encode(Credit{batches}))) {
       channel->kill(*channel->run_, "the process does not read what it is told");
     }
   });

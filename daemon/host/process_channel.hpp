@@ -28,7 +28,9 @@ class ProcessChannel final : public Supervised,
   // One life of the process, from spawn to reaping.
   struct Run;
 
-  Result<std::shared_ptr<Run>> launch();
+  void start_with(const FileDescriptor& library);
+  Result<std::shared_ptr<Run>> launch(const FileDescriptor& library);
+  void cannot_start(const Error& error);
   void watch(const std::shared_ptr<Run>& run);
   void read(const std::shared_ptr<Run>& run);
   void tick(const std::shared_ptr<Run>& run);

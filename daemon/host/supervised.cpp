@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "host/plugin_file.hpp"
+#include "host/plugin_scan.hpp"
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
@@ -111,6 +113,17 @@ std::chrono::milliseconds Supervised::next_backoff() {
                                            around_.longest_backoff);
   // Jitter over the upper half, so that what failed together does not come back together.
   return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
+}
+
+void Supervised::with_library(std::function<void(Result<FileDescriptor>)> loaded) {
+  auto opened = open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned);
+  if (!opened) return loaded(opened.error());
+  const auto library = std::make_shared<FileDescriptor>(std::move(*opened));
+  around_.scan->examine({channel_.plugin_id, channel_.library, channel_.memory}, *library,
+                        [library, loaded = std::move(loaded)](const Status& sound) {
+                          if (!sound) return loaded(sound.error());
+                          loaded(std::move(*library));
+                        });
 }
 
 Result<std::string> Supervised::settings() const {

@@ -12,12 +12,15 @@
 #include <string_view>
 
 #include "base/guarded.hpp"
+#include "base/posix.hpp"
 #include "config/configuration.hpp"
 #include "host/channel_state.hpp"
 #include "host/intake_port.hpp"
 #include "journal/journal.hpp"
 
 namespace voxbus::host {
+
+class PluginScan;
 
 // What all channels of one supervisor use.
 struct Surroundings {
@@ -28,11 +31,14 @@ struct Surroundings {
   MakeIntake make_intake;              // for inline channels
   std::filesystem::path host_program;  // voxbus-host
   std::string build;
+  std::filesystem::path set_aside;                  // what plugin_scan.hpp keeps; empty: nothing
+  PluginScan* scan = nullptr;                       // set by the supervisor
   std::uint64_t credit = 8u << 20;                  // bytes under way per channel
   bool trust_plugins = false;                       // tests: skip the ownership check
   std::chrono::milliseconds start_within{10'000};   // load and create
   std::chrono::milliseconds silence_limit{30'000};  // without any frame
   std::chrono::milliseconds record_limit{60'000};   // on one record
+  std::chrono::milliseconds quiet_limit{300'000};   // inside a call without a sign of life, abi.h
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_backoff{300'000};
   // Told of every change of level, on the supervisor's thread.
@@ -69,6 +75,9 @@ class Supervised {
   // How long to wait after one more failure: exponential with jitter.
   [[nodiscard]] std::chrono::milliseconds next_backoff();
   void reset_backoff() { failures_ = 0; }
+  // Opens the plugin's library after the ownership checks and has it tried in a process of its own;
+  // `loaded` gets it, or why not, later on the supervisor's thread.
+  void with_library(std::function<void(Result<FileDescriptor>)> loaded);
   // The settings with secrets in place, as the plugin gets them.
   [[nodiscard]] Result<std::string> settings() const;
   [[nodiscard]] Result<journal::Opening> open_channel(journal::ChannelSink* sink);

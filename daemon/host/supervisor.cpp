@@ -10,6 +10,7 @@
 #include "base/units.hpp"
 #include "host/fact_writer.hpp"
 #include "host/inline_channel.hpp"
+#include "host/plugin_scan.hpp"
 #include "host/process_channel.hpp"
 
 namespace voxbus::host {
@@ -32,9 +33,13 @@ Supervisor::Supervisor(Surroundings surroundings)
     : work_(loop_.get_executor()),
       around_(std::move(surroundings)),
       facts_(std::make_unique<FactWriter>(*around_.journal, kFactInterval)),
+      scan_(std::make_unique<PluginScan>(
+          loop_, PluginScan::Options{around_.host_program, around_.build, around_.set_aside,
+                                     around_.start_within, around_.clock})),
       pulse_(loop_),
       last_turn_(std::chrono::steady_clock::now().time_since_epoch().count()) {
   around_.loop = &loop_;
+  around_.scan = scan_.get();
   around_.on_change = [this](const ChannelStatus& status) { facts_->note(status); };
   beat();
   thread_ = std::thread([this] { loop_.run(); });

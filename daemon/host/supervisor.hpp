@@ -18,6 +18,7 @@
 namespace voxbus::host {
 
 class FactWriter;
+class PluginScan;
 
 class Supervisor {
  public:
@@ -48,6 +49,7 @@ class Supervisor {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Surroundings around_;
   std::unique_ptr<FactWriter> facts_;
+  std::unique_ptr<PluginScan> scan_;
   Guarded<std::map<std::string, std::shared_ptr<Supervised>>> channels_;
   struct Idle {
     config::Channel channel;

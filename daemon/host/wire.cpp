@@ -9,6 +9,9 @@
 namespace voxbus::host {
 namespace {
 
+constexpr std::size_t kAnySize = kMaxPayload;
+constexpr std::size_t kMaxWords = 64 << 10, kMaxName = 256;
+
 enum ItemFlag : std::uint8_t {
   kVersion = 1,
   kOccurred = 2,
@@ -17,29 +20,43 @@ enum ItemFlag : std::uint8_t {
   kQuarantined = 16
 };
 
-template<class Number>
-void put(std::string& out, Number number) {
-  char bytes[sizeof number];
-  std::memcpy(bytes, &number,
-              sizeof number);  // little-endian, as is every machine Debian 12 runs us on
-  out.append(bytes, sizeof number);
-}
-void put_text(std::string& out, std::string_view text) {
-  put(out, static_cast<std::uint32_t>(text.size()));
-  out += text;
-}
+// Appends values; little-endian, as is every machine Debian 12 runs us on.
+class Encoder {
+ public:
+  template<class Number>
+  void number(const Number& value) {
+    char bytes[sizeof value];
+    std::memcpy(bytes, &value, sizeof value);
+    out.append(bytes, sizeof value);
+  }
+  void flag(bool value) { number(static_cast<std::uint8_t>(value)); }
+  void text(std::string_view value, std::size_t = 0) {
+    number(static_cast<std::uint32_t>(value.size()));
+    out += value;
+  }
+  void words(std::string_view value, std::size_t = 0) { text(value); }
+  void texts(const std::vector<std::string>& values, std::size_t = 0) {
+    number(static_cast<std::uint32_t>(values.size()));
+    for (const auto& value : values) text(value);
+  }
+  std::string out;
+};
 
 // Takes values off the front; once anything was missing, everything is.
 class Decoder {
  public:
   explicit Decoder(std::string_view bytes) : bytes_(bytes) {}
   template<class Number>
+  void number(Number& value) {
+    if (take(sizeof value)) std::memcpy(&value, taken_.data(), sizeof value);
+  }
+  template<class Number>
   Number number() {
     Number value{};
-    if (!take(sizeof value)) return value;
-    std::memcpy(&value, taken_.data(), sizeof value);
+    number(value);
     return value;
   }
+  void flag(bool& value) { value = number<std::uint8_t>() != 0; }
   std::string_view text(std::size_t limit) {
     const auto length = number<std::uint32_t>();
     if (length > limit || !take(length)) {
@@ -47,6 +64,13 @@ class Decoder {
       return {};
     }
     return taken_;
+  }
+  void text(std::string& value, std::size_t limit) { value = text(limit); }
+  // What ends up in a log or on a terminal.
+  void words(std::string& value, std::size_t limit) { value = one_line(text(limit)); }
+  void texts(std::vector<std::string>& values, std::size_t limit) {
+    for (auto left = number<std::uint32_t>(); left > 0 && !failed_; --left)
+      values.emplace_back(text(limit));
   }
   std::string_view fixed(std::size_t length) { return take(length) ? taken_ : std::string_view(); }
   [[nodiscard]] bool failed() const { return failed_; }
@@ -70,156 +94,145 @@ class Decoder {
   bool failed_ = false;
 };
 
-constexpr std::size_t kAnySize = kMaxPayload;
+// Each frame once, for both directions: `codec` is an Encoder with a const frame, or a Decoder.
+template<class F, class Frame>
+constexpr bool kIs = std::is_same_v<std::remove_const_t<F>, Frame>;
+
+template<class F>
+requires kIs<F, Header>
+void fields(auto& codec, F& header) {
+  codec.number(header.length);
+  codec.number(header.type);
+  codec.number(header.flags);
+  codec.number(header.zero);
+}
+template<class F>
+requires kIs<F, Start>
+void fields(auto& codec, F& start) {
+  for (auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor, &start.region,
+                     &start.build}) {
+    codec.text(*text, kAnySize);
+  }
+  codec.number(start.purpose);
+  codec.number(start.max_item);
+  codec.number(start.credit);
+  codec.number(start.poll_every_ms);
+  codec.flag(start.keep_raw_of_all);
+  codec.texts(start.poison, model::kMaxNativeId);
+}
+template<class F>
+requires kIs<F, Ready>
+void fields(auto& codec, F& ready) {
+  codec.number(ready.abi_major);
+  codec.number(ready.abi_minor);
+  codec.words(ready.id, kMaxName);
+  codec.words(ready.version, kMaxName);
+}
+template<class F>
+requires kIs<F, Outcome>
+void fields(auto& codec, F& outcome) {
+  codec.number(outcome.status);
+  codec.number(outcome.retry_after_ms);
+  codec.words(outcome.message, kMaxWords);
+}
+template<class F>
+requires kIs<F, LogLine>
+void fields(auto& codec, F& line) {
+  codec.number(line.level);
+  codec.words(line.message, kMaxWords);
+}
+template<class F>
+requires kIs<F, Heartbeat>
+void fields(auto& codec, F& beat) { codec.number(beat.quiet_ms); }
+template<class F>
+requires kIs<F, Credit>
+void fields(auto& codec, F& credit) { codec.number(credit.batches); }
+
+template<class Frame>
+std::string encoded(const Frame& frame) {
+  Encoder codec;
+  fields(codec, frame);
+  return std::move(codec.out);
+}
+template<class Frame>
+Result<Frame> decoded(std::string_view payload) {
+  Decoder codec(payload);
+  Frame frame;
+  fields(codec, frame);
+  VOXBUS_CHECK(codec.finish());
+  return frame;
+}
 
 }  // namespace
 
-void append_header(std::string& out, Header header) {
-  put(out, header.length);
-  put(out, static_cast<std::uint8_t>(header.type));
-  put(out, header.flags);
-  put(out, std::uint16_t{0});
-}
+void append_header(std::string& out, Header header) { out += encoded(header); }
 
 Result<Header> read_header(std::string_view bytes) {
-  Decoder in(bytes);
-  Header header;
-  header.length = in.number<std::uint32_t>();
-  header.type = static_cast<FrameType>(in.number<std::uint8_t>());
-  header.flags = in.number<std::uint8_t>();
-  const auto zero = in.number<std::uint16_t>();
-  VOXBUS_CHECK(in.finish());
-  if (zero != 0 || header.length > kMaxPayload || (header.flags & ~kInMemory) != 0 ||
+  VOXBUS_TRY(header, decoded<Header>(bytes));
+  if (header.zero != 0 || header.length > kMaxPayload || (header.flags & ~kInMemory) != 0 ||
       (!(header.flags & kInMemory) && header.length > kInlineLimit)) {
     return permanent("a malformed frame header from the channel's process");
   }
   return header;
 }
 
-std::string encode(const Start& start) {
-  std::string out;
-  for (const auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor,
-                           &start.region, &start.build}) {
-    put_text(out, *text);
-  }
-  put(out, start.max_item);
-  put(out, start.credit);
-  put(out, start.poll_every_ms);
-  put(out, static_cast<std::uint8_t>(start.keep_raw_of_all));
-  put(out, static_cast<std::uint32_t>(start.poison.size()));
-  for (const auto& id : start.poison) put_text(out, id);
-  return out;
-}
+std::string encode(const Start& frame) { return encoded(frame); }
+std::string encode(const Ready& frame) { return encoded(frame); }
+std::string encode(const Outcome& frame) { return encoded(frame); }
+std::string encode(const LogLine& frame) { return encoded(frame); }
+std::string encode(const Heartbeat& frame) { return encoded(frame); }
+std::string encode(const Credit& frame) { return encoded(frame); }
 
-Result<Start> decode_start(std::string_view payload) {
-  Decoder in(payload);
-  Start start;
-  for (auto* text : {&start.channel, &start.plugin, &start.settings, &start.cursor, &start.region,
-                     &start.build}) {
-    *text = in.text(kAnySize);
-  }
-  start.max_item = in.number<std::uint64_t>();
-  start.credit = in.number<std::uint64_t>();
-  start.poll_every_ms = in.number<std::int64_t>();
-  start.keep_raw_of_all = in.number<std::uint8_t>() != 0;
-  for (auto left = in.number<std::uint32_t>(); left > 0 && !in.failed(); --left) {
-    start.poison.emplace_back(in.text(model::kMaxNativeId));
-  }
-  VOXBUS_CHECK(in.finish());
-  return start;
+template<>
+Result<Start> decode(std::string_view payload) {
+  return decoded<Start>(payload);
 }
-
-std::string encode(const Ready& ready) {
-  std::string out;
-  put(out, ready.abi_major);
-  put(out, ready.abi_minor);
-  put_text(out, ready.id);
-  put_text(out, ready.version);
-  return out;
+template<>
+Result<Ready> decode(std::string_view payload) {
+  return decoded<Ready>(payload);
 }
-
-Result<Ready> decode_ready(std::string_view payload) {
-  Decoder in(payload);
-  Ready ready;
-  ready.abi_major = in.number<std::uint16_t>();
-  ready.abi_minor = in.number<std::uint16_t>();
-  ready.id = one_line(in.text(256));
-  ready.version = one_line(in.text(256));
-  VOXBUS_CHECK(in.finish());
-  return ready;
+template<>
+Result<Outcome> decode(std::string_view payload) {
+  return decoded<Outcome>(payload);
 }
-
-std::string encode(const Outcome& outcome) {
-  std::string out;
-  put(out, outcome.status);
-  put(out, outcome.retry_after_ms);
-  put_text(out, outcome.message);
-  return out;
+template<>
+Result<LogLine> decode(std::string_view payload) {
+  return decoded<LogLine>(payload);
 }
-
-Result<Outcome> decode_outcome(std::string_view payload) {
-  Decoder in(payload);
-  Outcome outcome;
-  outcome.status = in.number<std::int32_t>();
-  outcome.retry_after_ms = in.number<std::int64_t>();
-  outcome.message = one_line(in.text(64 << 10));
-  VOXBUS_CHECK(in.finish());
-  return outcome;
+template<>
+Result<Heartbeat> decode(std::string_view payload) {
+  return decoded<Heartbeat>(payload);
 }
-
-std::string encode(const LogLine& line) {
-  std::string out;
-  put(out, line.level);
-  put_text(out, line.message);
-  return out;
-}
-
-Result<LogLine> decode_log(std::string_view payload) {
-  Decoder in(payload);
-  LogLine line;
-  line.level = in.number<std::int32_t>();
-  line.message = one_line(in.text(64 << 10));
-  VOXBUS_CHECK(in.finish());
-  return line;
-}
-
-std::string encode_credit(std::uint64_t batches) {
-  std::string out;
-  put(out, batches);
-  return out;
-}
-
-Result<std::uint64_t> decode_credit(std::string_view payload) {
-  Decoder in(payload);
-  const auto batches = in.number<std::uint64_t>();
-  VOXBUS_CHECK(in.finish());
-  return batches;
+template<>
+Result<Credit> decode(std::string_view payload) {
+  return decoded<Credit>(payload);
 }
 
 std::string encode(const model::Batch& batch) {
-  std::string out;
+  Encoder to;
   std::size_t size = 16 + (batch.cursor ? batch.cursor->size() : 0);
   for (const auto& item : batch.items) size += item.weight();
-  out.reserve(size);
-  put(out, static_cast<std::uint32_t>(batch.items.size()));
+  to.out.reserve(size);
+  to.number(static_cast<std::uint32_t>(batch.items.size()));
   for (const auto& item : batch.items) {
-    put(out, static_cast<std::uint8_t>(
-                 (item.version ? kVersion : 0) | (item.occurred ? kOccurred : 0) |
-                 (item.withdrawn ? kWithdrawn : 0) | (item.backfill ? kBackfill : 0) |
-                 (item.quarantined ? kQuarantined : 0)));
-    put(out, item.version.value_or(0));
-    put(out, item.occurred ? item.occurred->time_since_epoch().count() : std::int64_t{0});
-    out += as_text(item.digest);
-    put_text(out, item.native_id);
-    put_text(out, item.record);
-    put_text(out, item.raw);
+    to.number(static_cast<std::uint8_t>(
+        (item.version ? kVersion : 0) | (item.occurred ? kOccurred : 0) |
+        (item.withdrawn ? kWithdrawn : 0) | (item.backfill ? kBackfill : 0) |
+        (item.quarantined ? kQuarantined : 0)));
+    to.number(item.version.value_or(0));
+    to.number(item.occurred ? item.occurred->time_since_epoch().count() : std::int64_t{0});
+    to.out += as_text(item.digest);
+    to.text(item.native_id);
+    to.text(item.record);
+    to.text(item.raw);
   }
-  put(out, static_cast<std::uint8_t>(batch.cursor.has_value()));
-  if (batch.cursor) put_text(out, *batch.cursor);
-  return out;
+  to.flag(batch.cursor.has_value());
+  if (batch.cursor) to.text(*batch.cursor);
+  return std::move(to.out);
 }
 
-Result<model::Batch> decode_batch(std::string_view payload) {
+template<>
+Result<model::Batch> decode(std::string_view payload) {
   Decoder in(payload);
   model::Batch batch;
   const auto count = in.number<std::uint32_t>();

@@ -27,7 +27,7 @@ enum class FrameType : std::uint8_t {
   batch = 2,      // items and perhaps a cursor
   polled = 3,     // a poll came back
   log = 4,        // a line of the plugin
-  heartbeat = 5,  // the host's own loop turns
+  heartbeat = 5,  // the host's own loop turns; how long the plugin has been quiet
   probed = 6,     // the answer to probe
   refused = 7,    // the plugin could not be loaded or its channel not made; the process ends
   // daemon to host
@@ -47,11 +47,14 @@ struct Header {
   std::uint32_t length = 0;
   FrameType type{};
   std::uint8_t flags = 0;
+  std::uint16_t zero = 0;
 };
 void append_header(std::string& out, Header header);
 [[nodiscard]] Result<Header> read_header(std::string_view bytes);  // of exactly kHeaderSize
 
 struct Start {
+  // Less than running it: say ready or refused, and end.
+  enum class Purpose : std::uint8_t { run, load, create } purpose = Purpose::run;
   std::string channel;
   std::string plugin;    // the manifest's id, which the entry must repeat
   std::string settings;  // JSON for create()
@@ -79,18 +82,37 @@ struct LogLine {
   std::string message;
 };
 
-[[nodiscard]] std::string encode(const Start& start);
-[[nodiscard]] std::string encode(const Ready& ready);
-[[nodiscard]] std::string encode(const Outcome& outcome);
-[[nodiscard]] std::string encode(const LogLine& line);
-[[nodiscard]] std::string encode(const model::Batch& batch);
-[[nodiscard]] std::string encode_credit(std::uint64_t batches);  // so many more became durable
+struct Heartbeat {
+  std::int64_t quiet_ms = 0;  // for how long the plugin gave no sign of life inside a call
+};
+struct Credit {
+  std::uint64_t batches = 0;  // so many more became durable
+};
 
-[[nodiscard]] Result<Start> decode_start(std::string_view payload);
-[[nodiscard]] Result<Ready> decode_ready(std::string_view payload);
-[[nodiscard]] Result<Outcome> decode_outcome(std::string_view payload);
-[[nodiscard]] Result<LogLine> decode_log(std::string_view payload);
-[[nodiscard]] Result<std::uint64_t> decode_credit(std::string_view payload);
-[[nodiscard]] Result<model::Batch> decode_batch(std::string_view payload);
+[[nodiscard]] std::string encode(const Start& frame);
+[[nodiscard]] std::string encode(const Ready& frame);
+[[nodiscard]] std::string encode(const Outcome& frame);
+[[nodiscard]] std::string encode(const LogLine& frame);
+[[nodiscard]] std::string encode(const Heartbeat& frame);
+[[nodiscard]] std::string encode(const Credit& frame);
+[[nodiscard]] std::string encode(const model::Batch& batch);
+
+// Of each of the above.
+template<class Frame>
+[[nodiscard]] Result<Frame> decode(std::string_view payload) = delete;
+template<>
+[[nodiscard]] Result<Start> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<Ready> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<Outcome> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<LogLine> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<Heartbeat> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<Credit> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<model::Batch> decode(std::string_view payload);
 
 }  // namespace voxbus::host

@@ -64,7 +64,7 @@ Json manifest() {
   voxbus::Fields fields;
   settings.fields(fields);
   return voxbus::make_manifest({.id = "org.example.all", .version = "1.2.3", .summary = "All"},
-                               fields);
+                               fields, {"probe/1"});
 }
 
 TEST(Settings, AreReadInEveryType) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kit/access.hpp"
 #include "maildir.hpp"
 #include "mbox.hpp"
 #include "voxbus/plugin.hpp"
@@ -49,7 +50,7 @@ class Email final : public Channel {
     }
   };
 
-  explicit Email(Settings settings) {
+  explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
     ReadOptions read{.mail = {.own_addresses = std::move(settings.addresses)},
                      .max_item = settings.max_item};
     if (settings.mbox.empty()) {
@@ -60,11 +61,20 @@ class Email final : public Channel {
     }
   }
 
+  Result<void> probe(Context&) {
+    if (!mbox_.empty()) return kit::can_read_file(mbox_);
+    for (const char* part : {"new", "cur"}) {
+      if (auto able = kit::can_list_folder(maildir_ / part); !able) return able;
+    }
+    return {};
+  }
+
   Result<Batch> poll(const Cursor& since, Context& context) override {
     return source_->poll(since, context);
   }
 
  private:
+  const std::filesystem::path maildir_, mbox_;
   std::unique_ptr<MailSource> source_;
 };
 

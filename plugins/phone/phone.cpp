@@ -6,6 +6,7 @@
 #include <string>
 
 #include "asterisk_csv.hpp"
+#include "kit/access.hpp"
 #include "kit/follow_file.hpp"
 #include "voxbus/plugin.hpp"
 
@@ -52,12 +53,14 @@ class Phone final : public Channel {
     }
   };
 
-  explicit Phone(Settings settings) : follow_{settings.file} {
+  explicit Phone(Settings settings) : file_{settings.file}, follow_{settings.file} {
     options_.zone = kit::TimeZone::load(settings.usegmtime ? "UTC" : settings.time_zone).value();
     options_.inbound_contexts = std::move(settings.inbound_contexts);
     options_.outbound_contexts = std::move(settings.outbound_contexts);
     options_.extension_digits = settings.extension_digits;
   }
+
+  Result<void> probe(Context&) { return kit::can_read_file(file_); }
 
   Result<Batch> poll(const Cursor& since, Context& context) override {
     // Unless the host went back, the open file stands where the cursor does.
@@ -126,6 +129,7 @@ class Phone final : public Channel {
             .raw = std::string{line.text}};
   }
 
+  const std::filesystem::path file_;
   CallOptions options_;
   kit::FollowFile follow_;
   std::string reached_;  // the cursor that follow_ stands at

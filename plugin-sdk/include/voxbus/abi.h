@@ -184,9 +184,11 @@ typedef struct voxbus_clock_1 {
   int64_t (*now)(const voxbus_host* host); /* microseconds since 1970-01-01 UTC. [any] */
 } voxbus_clock_1;
 
-/* Service "waiting/1": "I have fetched all there is, and now wait for more." Optional on both
-   sides. A host can tell a waiting poll from a hung one by it, and a test ends the call there
-   instead of after some time. */
+/* Service "waiting/1": "I have fetched all there is, and now wait for more." By it the host tells a
+   waiting poll from a hung one, and a test ends the call there instead of after some time. A call
+   that shows no sign of life for five minutes is taken for hung and its process ended: neither
+   waiting() nor a function of voxbus_call (stopping() is the cheapest) was called, and it did not
+   return. After waiting() silence may last for ever, until the next such call. */
 #define VOXBUS_SERVICE_WAITING "waiting/1"
 typedef struct voxbus_waiting_1 {
   uint32_t size; /* sizeof(voxbus_waiting_1) */

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -189,7 +190,19 @@ class Channel {
 
   // Stop was asked for; Context tells every running call so by itself. Any thread; never blocks.
   virtual void stop() noexcept {}
+
+  // A class may add, and by having it offers the capability:
+  //   Result<void> probe(Context& context);
+  // Can this channel work right now? Opens what the settings name, reads nothing of it, changes
+  // nothing. Runs on the acting thread while a poll may be running: it touches nothing of poll's.
 };
+
+namespace detail {
+template<class Class>
+concept CanProbe = requires(Class& channel, Context& context) {
+  { channel.probe(context) } -> std::same_as<Result<void>>;
+};
+}  // namespace detail
 
 inline bool Context::emit(const Item& item) {
   std::string record;
@@ -229,15 +242,14 @@ inline bool Context::emit(const Item& item) {
 
 inline Wake Context::wait_readable(int fd, std::chrono::milliseconds duration) {
   using Clock = std::chrono::steady_clock;
-  if (const auto* waiting = detail::find_service<voxbus_waiting_1>(host_, VOXBUS_SERVICE_WAITING)) {
-    waiting->waiting(host_);
-  }
+  const auto* waiting = detail::find_service<voxbus_waiting_1>(host_, VOXBUS_SERVICE_WAITING);
   // Capped, so that an endless wait does not overflow the clock.
   const auto end =
       Clock::now() + std::min<std::chrono::milliseconds>(duration, std::chrono::hours{24});
   const int wake = wake_fd();
   for (;;) {
     if (stopping()) return Wake::kStopped;
+    if (waiting) waiting->waiting(host_);  // after stopping(), which is a sign of life again
     auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
     // A host without a descriptor to wake us is asked now and then instead.
     if (wake < 0) left = std::min(left, std::chrono::milliseconds{50});

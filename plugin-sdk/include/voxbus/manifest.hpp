@@ -38,12 +38,12 @@ inline Json describe_setting(const detail::Setting& setting) {
   return out;
 }
 
-inline Json make_manifest(const About& about, const Fields& fields) {
+inline Json make_manifest(const About& about, const Fields& fields, Json::Array capabilities) {
   Json out{Json::Object{}};
   out.set("id", about.id).set("name", plugin_name(about)).set("version", about.version);
   out.set("summary", about.summary);
   out.set("abi", Json::Object{{"major", VOXBUS_ABI_MAJOR}, {"minor", VOXBUS_ABI_MINOR}});
-  out.set("capabilities", Json::Array{});
+  out.set("capabilities", std::move(capabilities));
   Json::Array isolation{"process"};
   if (about.isolation == Isolation::kProcessOrInline) isolation.emplace_back("inline");
   out.set("isolation", std::move(isolation));

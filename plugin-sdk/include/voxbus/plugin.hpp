@@ -5,6 +5,7 @@
 //   static constexpr voxbus::About kAbout{...};
 //   struct Settings { ... void fields(auto& field) { ... } };   // or none at all
 //   explicit MyChannel(Settings settings);                      // or MyChannel()
+//   Result<void> probe(voxbus::Context& context);               // optional, see Channel
 // and derives from voxbus::Channel. Nothing that is thrown crosses the border: every function below
 // is noexcept and turns an exception into a status with its message.
 #ifndef VOXBUS_PLUGIN_HPP
@@ -102,7 +103,10 @@ struct Plugin {
       Settings settings{};
       Fields fields;
       settings.fields(fields);
-      const std::string manifest = make_manifest(Class::kAbout, fields).dump();
+      Json::Array capabilities;
+      if constexpr (CanProbe<Class>) capabilities.emplace_back(VOXBUS_CAPABILITY_PROBE);
+      const std::string manifest =
+          make_manifest(Class::kAbout, fields, std::move(capabilities)).dump();
       writer->write(writer, view(manifest));
       return VOXBUS_OK;
     });
@@ -139,7 +143,22 @@ struct Plugin {
     reinterpret_cast<Instance*>(channel)->channel->stop();
   }
 
-  static const void* capability(const char*) noexcept { return nullptr; }
+  static voxbus_status probe(voxbus_channel* channel, const voxbus_call* call) noexcept {
+    return guarded(call, false, [&]() -> voxbus_status {
+      auto& instance = *reinterpret_cast<Instance*>(channel);
+      Context context{instance.host, call};
+      const Result<void> able = static_cast<Class&>(*instance.channel).probe(context);
+      return able ? VOXBUS_OK : report(call, able.error());
+    });
+  }
+
+  static const void* capability(const char* id) noexcept {
+    if constexpr (CanProbe<Class>) {
+      static constexpr voxbus_probe_1 kProbe{sizeof(voxbus_probe_1), 0, &probe};
+      if (id && std::string_view{id} == VOXBUS_CAPABILITY_PROBE) return &kProbe;
+    }
+    return nullptr;
+  }
 
   static constexpr voxbus_plugin kEntry{sizeof(voxbus_plugin),
                                         VOXBUS_ABI_MAJOR,

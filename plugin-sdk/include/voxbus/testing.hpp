@@ -161,6 +161,21 @@ class Harness {
 
   const void* capability(const char* id) const { return entry_.capability(id); }
 
+  // What the plugin says to "can you work right now?"; VOXBUS_UNSUPPORTED when it cannot say.
+  Outcome probe() {
+    const auto* able = static_cast<const voxbus_probe_1*>(capability(VOXBUS_CAPABILITY_PROBE));
+    Outcome none;
+    none.status = VOXBUS_UNSUPPORTED;
+    if (!able) return none;
+    if (able->size < sizeof(voxbus_probe_1) || !able->probe) {
+      violated("probe/1 without a function");
+      raise();
+      return none;
+    }
+    if (!channel_) throw std::logic_error("probe before create");
+    return call([&](const voxbus_call* call) { return able->probe(channel_, call); }, false);
+  }
+
   // ---- what a test scripts ----------------------------------------------------------------------
 
   // Stop comes once that many items of the next calls were taken; the next emit is refused.

@@ -37,7 +37,7 @@ model::Batch sample(std::size_t raw_size = 10) {
 }
 
 TEST(Wire, ABatchComesBackAsItWas) {
-  const auto back = decode_batch(encode(sample()));
+  const auto back = decode<model::Batch>(encode(sample()));
   ASSERT_TRUE(back);
   ASSERT_EQ(back->items.size(), 2u);
   EXPECT_EQ(back->items[0].native_id, "id-1");
@@ -55,7 +55,7 @@ TEST(Wire, AStartComesBackAsItWas) {
       .channel = "c", .plugin = "p", .settings = "{}", .cursor = "x", .region = "US", .build = "b"};
   start.poison = {"one", "two"};
   start.max_item = 5;
-  const auto back = decode_start(encode(start));
+  const auto back = decode<Start>(encode(start));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->poison, start.poison);
   EXPECT_EQ(back->max_item, 5u);
@@ -65,9 +65,9 @@ TEST(Wire, AStartComesBackAsItWas) {
 TEST(Wire, WhatIsCutAnywhereIsRefused) {
   const auto whole = encode(sample());
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_FALSE(decode_batch(std::string_view(whole).substr(0, size))) << size;
+    EXPECT_FALSE(decode<model::Batch>(std::string_view(whole).substr(0, size))) << size;
   }
-  EXPECT_FALSE(decode_batch(whole + "x"));
+  EXPECT_FALSE(decode<model::Batch>(whole + "x"));
 }
 
 TEST(Wire, RandomBytesAreNeverTrusted) {
@@ -76,7 +76,7 @@ TEST(Wire, RandomBytesAreNeverTrusted) {
   for (int round = 0; round < 20'000; ++round) {
     auto bent = bytes;
     bent[random() % bent.size()] = static_cast<char>(random());
-    if (const auto decoded = decode_batch(bent)) {
+    if (const auto decoded = decode<model::Batch>(bent)) {
       EXPECT_LE(decoded->items.size(), model::kMaxBatchItems);
     }
   }

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/plugin_scan.hpp"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+
+#include "base/crypto.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "base/units.hpp"
+#include "host/channel_socket.hpp"
+#include "host/crash_mark.hpp"
+#include "host/spawn.hpp"
+
+namespace voxbus::host {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kCrashesUntilSetAside = 2;
+constexpr std::size_t kMostSeen = 4096;
+
+}  // namespace
+
+struct PluginScan::Trial {
+  Subject subject;
+  std::string hash, key;
+  Process process;
+  ChannelSocket socket;
+  asio::posix::stream_descriptor exited;  // watches the pidfd, owned by `process`
+  asio::steady_timer deadline;
+  bool too_long = false;
+  std::vector<Answer> answers;
+
+  Trial(const Subject& about, Process child, FileDescriptor end, asio::io_context& loop)
+      : subject(about),
+        process(std::move(child)),
+        socket(std::move(end), ChannelSocket::End::daemon),
+        exited(loop, process.pidfd.get()),
+        deadline(loop) {}
+  ~Trial() { (void)exited.release(); }
+};
+
+PluginScan::PluginScan(asio::io_context& loop, Options options)
+    : loop_(loop), options_(std::move(options)) {}
+
+PluginScan::~PluginScan() {
+  for (auto& [key, trial] : trials_) {
+    trial->process.kill();
+    (void)trial->process.reap();
+  }
+}
+
+void PluginScan::examine(const Subject& subject, const FileDescriptor& library, Answer answer) {
+  const auto say = [&](Status status) {
+    asio::post(loop_, [answer = std::move(answer), status = std::move(status)] { answer(status); });
+  };
+  auto hash = hash_of(library);
+  if (!hash) return say(hash.error());
+  const auto key = *hash + ' ' + subject.plugin + ' ' + subject.settings.value_or("");
+  if (sound_.contains(key)) return say({});
+  if (const auto running = trials_.find(key); running != trials_.end()) {
+    running->second->answers.push_back(std::move(answer));
+    return;
+  }
+  if (auto refused = refusal_of(*hash, subject); !refused) return say(std::move(refused));
+  auto trial = start(subject, library);
+  if (!trial) return say(trial.error());
+  (*trial)->hash = *hash;
+  (*trial)->key = key;
+  (*trial)->answers.push_back(std::move(answer));
+  trials_[key] = *trial;
+  watch(*trial);
+}
+
+Result<std::string> PluginScan::hash_of(const FileDescriptor& library) {
+  struct stat status {};
+  if (::fstat(library.get(), &status) != 0) return system_error("look at a library", errno);
+  const auto nanoseconds = [](const timespec& at) {
+    return std::int64_t{at.tv_sec} * 1'000'000'000 + at.tv_nsec;
+  };
+  if (seen_.size() > kMostSeen) seen_.clear();
+  auto& seen = seen_[{status.st_dev, status.st_ino}];
+  const Seen now{status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim), {}};
+  if (!seen.hash.empty() && seen.size == now.size && seen.modified == now.modified &&
+      seen.changed == now.changed) {
+    return seen.hash;
+  }
+  std::string_view bytes;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* memory = nullptr;
+  if (size > 0) {
+    memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, library.get(), 0);
+    if (memory == MAP_FAILED) return system_error("map a library", errno);
+    bytes = {static_cast<const char*>(memory), size};
+  }
+  const auto digest = sha256(bytes);
+  if (memory) ::munmap(memory, size);
+  seen = now;
+  seen.hash = to_hex(as_text(digest));
+  return seen.hash;
+}
+
+// The same start as a channel's process has, with the word that it is for a look only.
+Result<std::shared_ptr<PluginScan::Trial>> PluginScan::start(const Subject& subject,
+                                                             const FileDescriptor& library) {
+  VOXBUS_TRY(mark, CrashMark::make());
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return system_error("make a socket pair", errno);
+  FileDescriptor ours(ends[0]), theirs(ends[1]);
+  VOXBUS_TRY(child, spawn({.program = options_.host_program,
+                           .socket = theirs.get(),
+                           .plugin = library.get(),
+                           .mark = mark.descriptor(),
+                           .memory = subject.memory}));
+  auto trial = std::make_shared<Trial>(subject, std::move(child), std::move(ours), loop_);
+  Start frame;
+  frame.plugin = subject.plugin;
+  frame.build = options_.build;
+  frame.purpose = subject.settings ? Start::Purpose::create : Start::Purpose::load;
+  frame.settings = subject.settings.value_or("");
+  if (auto sent = trial->socket.send(FrameType::start, encode(frame)); !sent) {
+    trial->process.kill();  // its end is noticed like any other
+  }
+  return trial;
+}
+
+void PluginScan::watch(const std::shared_ptr<Trial>& trial) {
+  trial->exited.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this, trial](const boost::system::error_code& code) {
+                             if (!code) ended(trial);
+                           });
+  trial->deadline.expires_after(options_.within);
+  trial->deadline.async_wait([trial](const boost::system::error_code& code) {
+    if (code) return;
+    trial->too_long = true;
+    trial->process.kill();
+  });
+}
+
+void PluginScan::ended(const std::shared_ptr<Trial>& trial) {
+  trial->deadline.cancel();
+  const auto verdict = judge(*trial);
+  trials_.erase(trial->key);
+  if (verdict) sound_.insert(trial->key);
+  for (auto& answer : trial->answers) answer(verdict);
+}
+
+Status PluginScan::judge(Trial& trial) {
+  std::optional<Status> said;
+  if (trial.socket.receive()) {
+    for (auto frame = trial.socket.next(); frame && *frame; frame = trial.socket.next()) {
+      if ((*frame)->type == FrameType::ready) said = Status{};
+      if ((*frame)->type != FrameType::refused) continue;
+      if (auto outcome = decode<Outcome>((*frame)->payload)) {
+        said = permanent(outcome->message);
+      }
+    }
+  }
+  const auto end = trial.process.reap();
+  if (said) return *said;
+  const auto how =
+      trial.too_long ? "took longer than " + format_duration(options_.within) : end.words;
+  const auto& library = trial.subject.library;
+  if (!trial.too_long && !end.by_fault)
+    return retry("cannot try " + library.string() + ": the process that loaded it " + how);
+  if (++crashes_[trial.hash] >= kCrashesUntilSetAside) set_aside(trial, how);
+  if (auto refused = refusal_of(trial.hash, trial.subject); !refused) return refused;
+  return retry("loading " + library.string() + " failed: the process that tried it " + how);
+}
+
+Status PluginScan::refusal_of(const std::string& hash, const Subject& subject) const {
+  const auto kept = read_set_aside();
+  const auto* entry = json::object_at(kept, hash);
+  if (!entry) return {};
+  return permanent(
+      subject.library.string() + " was set aside: the process that loaded it " +
+      std::string(json::text_at(*entry, "reason").value_or("died")) + "; replace the file" +
+      (options_.set_aside.empty() ? "" : ", or take it out of " + options_.set_aside.string()));
+}
+
+void PluginScan::set_aside(const Trial& trial, const std::string& how) {
+  log::error("{} is set aside: twice the process that loaded it {}", trial.subject.library.string(),
+             how);
+  if (options_.set_aside.empty()) return;
+  auto kept = read_set_aside();
+  kept[trial.hash] = json::object{{"library", trial.subject.library.string()},
+                                  {"plugin", trial.subject.plugin},
+                                  {"reason", how},
+                                  {"at", format_rfc3339(options_.clock->now())}};
+  if (auto written = replace_file(options_.set_aside, json::serialize(kept) + '\n'); !written)
+    log::error("{}", written.error().message);
+}
+
+// Read each time, so that what a person took out is out.
+json::object PluginScan::read_set_aside() const {
+  if (options_.set_aside.empty()) return {};
+  const auto text = read_file(options_.set_aside, 1 << 20);
+  if (!text) return {};  // there is none yet
+  auto parsed = json::parse(*text);
+  if (!parsed || !parsed->is_object()) {
+    log::warn("{} is no JSON object and is passed over", options_.set_aside.string());
+    return {};
+  }
+  return parsed->get_object();
+}
+
+}  // namespace voxbus::host

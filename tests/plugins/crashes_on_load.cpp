@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dies while it is loaded.
+
+#include <csignal>
+
+#include "raw_entry.hpp"
+
+namespace {
+__attribute__((constructor)) void on_load() { std::raise(SIGSEGV); }
+}  // namespace
+
+extern "C" {
+extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
+const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
+                                        VOXBUS_ABI_MAJOR,
+                                        VOXBUS_ABI_MINOR,
+                                        "org.example.crashes_on_load",
+                                        "1.0.0",
+                                        raw::describe,
+                                        raw::create,
+                                        raw::destroy,
+                                        raw::poll,
+                                        raw::stop,
+                                        raw::capability};
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor with the real voxbus-host, real libraries and a real journal, under limits that
+// are short enough to be reached.
+#include "host/supervisor.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "../bus/bus_fixture.hpp"
+#include "app/intake_wiring.hpp"
+#include "base/json.hpp"
+#include "base/posix.hpp"
+#include "intake/normalise.hpp"
+
+namespace voxbus::host {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kPatience = 30s;
+
+class SupervisorTest : public ::testing::Test {
+ protected:
+  ~SupervisorTest() override { supervisor_.reset(); }
+
+  void start() {
+    Surroundings around;
+    around.journal = &*journal_;
+    around.clock = &clock_;
+    around.admit = intake::admit;
+    around.make_intake = app::make_intake;
+    around.host_program = HOST_PROGRAM;
+    around.build = VOXBUS_BUILD;
+    around.set_aside = set_aside();
+    around.trust_plugins = true;
+    around.start_within = 1500ms;
+    around.quiet_limit = 1000ms;
+    around.first_backoff = 10ms;
+    around.longest_backoff = 100ms;
+    supervisor_ = std::make_unique<Supervisor>(std::move(around));
+  }
+  void restart() {
+    supervisor_.reset();
+    start();
+  }
+
+  config::Channel channel(const std::string& name, const std::string& plugin, const std::string& id,
+                          json::object settings = {}) {
+    config::Channel made;
+    made.name = name;
+    made.plugin = plugin;
+    made.plugin_id = id;
+    made.library = std::filesystem::path(TEST_PLUGINS) / (plugin + ".so");
+    made.settings.values = std::move(settings);
+    made.settings.origin = "test";
+    made.stop_within = 300ms;
+    return made;
+  }
+  config::Channel moods(const std::string& name, json::object settings = {}) {
+    return channel(name, "moods", "org.voxbus.test.moods", std::move(settings));
+  }
+
+  ChannelStatus status(const std::string& name) {
+    for (auto& one : supervisor_->status()) {
+      if (one.name == name) return one;
+    }
+    throw std::runtime_error("no channel " + name);
+  }
+  // The status once it is as wanted; after kPatience whatever it is.
+  ChannelStatus when(const std::string& name, const std::function<bool(const ChannelStatus&)>& ok) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      auto now = status(name);
+      if (ok(now) || std::chrono::steady_clock::now() > end) return now;
+      std::this_thread::yield();
+    }
+  }
+  ChannelStatus when_reason(const std::string& name, const std::string& part) {
+    return when(name, [&](const auto& s) { return s.reason.find(part) != s.reason.npos; });
+  }
+  std::filesystem::path set_aside() const { return folder_.path() / "set-aside.json"; }
+
+  test::Folder folder_;
+  SystemClock clock_;
+  test::BusJournal journal_;
+  std::unique_ptr<Supervisor> supervisor_;
+};
+
+constexpr auto is_up = [](const ChannelStatus& status) { return status.level == Level::up; };
+
+TEST_F(SupervisorTest, ALibraryThatDiesWhileItIsLoadedIsSetAsideAndTheOthersGoOn) {
+  start();
+  supervisor_->add(moods("well"));
+  supervisor_->add(channel("bad", "crashes_on_load", "org.example.crashes_on_load"));
+  const auto bad = when_reason("bad", "was set aside");
+  EXPECT_THAT(bad.reason, HasSubstr("killed by SIGSEGV"));
+  EXPECT_THAT(bad.reason, HasSubstr(set_aside().string()));
+  EXPECT_EQ(bad.level, Level::degraded);
+  EXPECT_EQ(bad.crashes, 0u) << "no channel's process died of it";
+  EXPECT_EQ(when("well", is_up).level, Level::up);
+}
+
+TEST_F(SupervisorTest, InlineTheSameLibraryDoesNotEndTheDaemon) {
+  start();
+  auto bad = channel("bad", "crashes_on_load", "org.example.crashes_on_load");
+  bad.isolated = false;
+  supervisor_->add(bad);
+  EXPECT_THAT(when_reason("bad", "was set aside").reason, HasSubstr("killed by SIGSEGV"));
+}
+
+TEST_F(SupervisorTest, WhatWasSetAsideStaysSoAfterARestartUntilAPersonTakesItOut) {
+  start();
+  supervisor_->add(channel("bad", "crashes_on_load", "org.example.crashes_on_load"));
+  when_reason("bad", "was set aside");
+  restart();
+  supervisor_->add(channel("bad", "crashes_on_load", "org.example.crashes_on_load"));
+  // At once, without another trial.
+  EXPECT_THAT(when("bad", [](const auto& s) { return !s.reason.empty(); }).reason,
+              HasSubstr("was set aside"));
+  ASSERT_TRUE(replace_file(set_aside(), "{}\n"));
+  EXPECT_THAT(when_reason("bad", "loading").reason, Not(HasSubstr("set aside")));
+}
+
+TEST_F(SupervisorTest, AnotherFileInItsPlaceIsAnotherLibrary) {
+  start();
+  const auto library = folder_.path() / "moods.so";
+  std::filesystem::copy_file(std::filesystem::path(TEST_PLUGINS) / "crashes_on_load.so", library);
+  auto changing = moods("changing");
+  changing.library = library;
+  supervisor_->add(changing);
+  when_reason("changing", "was set aside");
+  std::filesystem::remove(library);
+  std::filesystem::copy_file(std::filesystem::path(TEST_PLUGINS) / "moods.so", library);
+  EXPECT_EQ(when("changing", is_up).level, Level::up);
+}
+
+TEST_F(SupervisorTest, ALibraryThatNeverComesBackFromLoadingIsEndedInTimeAndHoldsUpNobody) {
+  start();
+  supervisor_->add(channel("endless", "endless_load", "org.example.endless_load"));
+  supervisor_->add(moods("well"));
+  EXPECT_EQ(when("well", is_up).level, Level::up);
+  EXPECT_EQ(status("endless").level, Level::starting) << "its time was not yet over";
+  EXPECT_THAT(when_reason("endless", "was set aside").reason, HasSubstr("took longer than"));
+}
+
+TEST_F(SupervisorTest, ALibraryThatOnlyDoesNotFitIsRefusedButNotSetAside) {
+  start();
+  supervisor_->add(channel("old", "wrong_abi", "org.example.wrong_abi"));
+  const auto old = when("old", [](const auto& s) { return s.restarts >= 3; });
+  EXPECT_THAT(old.reason, HasSubstr("ABI"));
+  EXPECT_FALSE(std::filesystem::exists(set_aside()));
+}
+
+TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
+  start();
+  supervisor_->add(channel("endless", "endless_load", "org.example.endless_load"));
+  const auto begin = std::chrono::steady_clock::now();
+  supervisor_->stop();
+  supervisor_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+}
+
+// ---- the act lane
+// --------------------------------------------------------------------------------
+
+TEST_F(SupervisorTest, AProbeIsAnsweredWhileThePollWaits) {
+  start();
+  supervisor_->add(moods("well"));
+  supervisor_->add(moods("ill", {{"trouble", "the server does not know us"}}));
+  const auto probed = [](const ChannelStatus& s) { return !s.probe.empty(); };
+  EXPECT_EQ(when("well", probed).probe, "ok");
+  EXPECT_EQ(when("ill", probed).probe, "the server does not know us");
+}
+
+TEST_F(SupervisorTest, InlineTheLanesRunTogetherToo) {
+  start();
+  auto inlined = moods("well");
+  inlined.isolated = false;
+  supervisor_->add(inlined);
+  EXPECT_EQ(when("well", [](const auto& s) { return !s.probe.empty(); }).probe, "ok");
+}
+
+// ---- a poll that hangs
+// ---------------------------------------------------------------------------
+
+TEST_F(SupervisorTest, APollWithoutASignOfLifeIsEndedAndStartedAgain) {
+  start();
+  supervisor_->add(moods("hangs", {{"hangs", true}}));
+  supervisor_->add(moods("waits"));
+  const auto hangs = when_reason("hangs", "no sign of life");
+  EXPECT_EQ(hangs.level, Level::degraded);
+  EXPECT_GE(when("hangs", [](const auto& s) { return s.restarts >= 2; }).restarts, 2u);
+  EXPECT_EQ(status("waits").restarts, 0u) << "waiting is no silence";
+  EXPECT_EQ(status("waits").level, Level::up);
+}
+
+TEST_F(SupervisorTest, AProbeThatHangsIsNoticedToo) {
+  start();
+  supervisor_->add(moods("hangs", {{"probe_hangs", true}}));
+  EXPECT_THAT(when_reason("hangs", "no sign of life").remedy, HasSubstr("author"));
+}
+
+TEST_F(SupervisorTest, InlineAHangingPollIsShownAndAPersonDecides) {
+  start();
+  auto inlined = moods("hangs", {{"hangs", true}});
+  inlined.isolated = false;
+  supervisor_->add(inlined);
+  const auto hangs = when_reason("hangs", "no sign of life");
+  EXPECT_THAT(hangs.remedy, HasSubstr("isolation: process"));
+  EXPECT_EQ(hangs.restarts, 0u);
+}
+
+}  // namespace
+}  // namespace voxbus::host
