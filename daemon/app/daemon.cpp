@@ -266,9 +266,15 @@ void Daemon::reload() {
 void Daemon::stop() {
   log::info("stopping");
   manager_.stopping();
-  supervisor_->stop();
+  const bool all_ended = supervisor_->stop();
   journal_->stop();  // what the channels still had is committed; nobody waits for space any longer
   server_->stop();
+  if (!all_ended) {
+    log::critical(
+        "an inline plugin does not end: the process ends with it; all that was taken is durable");
+    spdlog::default_logger()->flush();
+    ::_exit(kFailure);
+  }
   server_.reset();
   supervisor_.reset();
   consumers_.reset();

@@ -30,10 +30,13 @@ std::string_view name_of(Level level) {
 }
 
 Supervised::Supervised(const config::Channel& channel, Surroundings& surroundings)
-    : channel_(channel), around_(surroundings) {
+    : channel_(channel),
+      around_(surroundings),
+      backoff_(surroundings.first_backoff, surroundings.longest_backoff) {
   status_.with([&](ChannelStatus& status) {
     status.name = channel.name;
     status.plugin = channel.plugin;
+    status.plugin_id = channel.plugin_id;
     status.isolated = channel.isolated;
     status.since = surroundings.clock->now();
   });
@@ -105,14 +108,6 @@ void Supervised::note_poll(const Outcome& outcome) {
              outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
              "it is tried again by itself");
   }
-}
-
-std::chrono::milliseconds Supervised::next_backoff() {
-  failures_ = std::min(failures_ + 1, 24);
-  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)),
-                                           around_.longest_backoff);
-  // Jitter over the upper half, so that what failed together does not come back together.
-  return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
 }
 
 void Supervised::with_library(std::function<void(Result<FileDescriptor>)> loaded) {

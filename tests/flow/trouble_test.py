@@ -80,7 +80,7 @@ class Trouble(unittest.TestCase):
             self.daemon.interactions("channel=bad")), "the record is in quarantine", 60)
         poison = [e for e in events if "quarantined" in e["type"]]
         self.assertEqual(len(poison), 1)
-        self.assertIn("process died", poison[0]["data"]["reason"])
+        self.assertIn("died or failed", poison[0]["data"]["reason"])
         status, raw = self.daemon.get(f"/v1/events/{poison[0]['sequence']}/raw", parse=False)
         self.assertEqual(status, 200)
         self.assertTrue(raw)
