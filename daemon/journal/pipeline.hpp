@@ -89,6 +89,8 @@ struct Shared {
 
 // Files that tell the next start to repair before it trusts.
 inline constexpr std::string_view kSuspect = "suspect";
+// Left by a person: the directory is a copy that was put back.
+inline constexpr std::string_view kRestored = "restored";
 inline constexpr std::string_view kIndexSuspect = "index-suspect";
 
 }  // namespace voxbus::journal
