@@ -50,6 +50,32 @@ Result<std::unique_ptr<Consumers>> Consumers::open(const std::filesystem::path& 
   return std::unique_ptr<Consumers>(new Consumers(std::move(parts)));
 }
 
+// A journal that lost its tail, or an older copy that was put back, no longer has all that this
+// consumer had read: it goes on where both lines part, and what it held beyond is forgotten, so
+// that nothing of the old line is settled against an event of the new one. Kept at once: the file
+// must not speak of the old line any longer.
+Status Consumers::Parts::go_back(StoredConsumer& record) {
+  auto& state = record.state;
+  const model::Sequence head{record.epoch, state.head};
+  const auto start = feed.resolve(head);
+  if (start.outcome == Start::Outcome::gone) return {};
+  auto valid = start.after;
+  if (start.outcome == Start::Outcome::invalid) {
+    const auto end = feed.end();
+    const bool put_back = head.epoch == end.epoch && head.position > end.position;
+    // Positions of another journal mean nothing here.
+    valid = put_back ? end.position : feed.oldest().position - 1;
+  }
+  if (valid >= state.head) return {};
+  log::warn("consumer {} goes back from {} to {}: the journal no longer has what it had read",
+            record.name, model::format(head), model::format(feed.at(valid)));
+  std::erase_if(state.open, [&](const auto& open) { return open.position > valid; });
+  state.head = valid;
+  state.floor = std::min(state.floor, valid);
+  VOXBUS_CHECK(positions->forget_parked_after(record.id, valid));
+  return positions->save(record.id, feed.at(valid).epoch, state, {}, {});
+}
+
 Status Consumers::Parts::load() {
   VOXBUS_TRY(stored, positions->load());
   for (auto& record : stored) {
@@ -62,21 +88,8 @@ Status Consumers::Parts::load() {
       log::warn("consumer {} cannot be used: {}", record.name, request.error().detail);
       continue;
     }
+    VOXBUS_CHECK(go_back(record));
     auto& state = record.state;
-    const auto start = feed.resolve(model::Sequence{record.epoch, state.head});
-    // Positions of another journal mean nothing here; a lost tail was read, its successors were
-    // not.
-    const auto valid =
-        start.outcome == Start::Outcome::invalid ? feed.oldest().position - 1 : start.after;
-    if (start.outcome != Start::Outcome::gone && valid < state.head) {
-      log::warn("consumer {} goes back from {} to {}: the journal no longer has what it had read",
-                record.name, model::format({record.epoch, state.head}),
-                model::format(feed.at(valid)));
-      std::erase_if(state.open, [&](const auto& open) { return open.position > valid; });
-      state.head = valid;
-      state.floor = std::min(state.floor, valid);
-      VOXBUS_CHECK(positions->forget_parked_after(record.id, valid));
-    }
     auto handle = std::make_shared<Guarded<Consumer>>(record.name, std::move(request->spec), state);
     handle->with([&](Consumer& consumer) {
       consumer.id = record.id;
