@@ -193,6 +193,21 @@ TEST_F(Consuming, KeepsConversationsTogetherAfterARestart) {
   EXPECT_THAT(positions("desk", 1, "two"), IsEmpty());
 }
 
+TEST_F(Consuming, KeepsTheConversationsOfParkedEventsTogether) {
+  for (int i = 0; i < 3; ++i) journal.write({.conversation = "a"});
+  journal.write({.conversation = "b"});
+  put("desk", R"({"from":"beginning","group":true,"max_deliver":1})");
+  EXPECT_EQ(positions("desk", 100, "one").size(), 4u);
+  ASSERT_TRUE(consumers->nack("desk", {feed->at(1), feed->at(2), feed->at(3), feed->at(4)}, 0s));
+  EXPECT_EQ(*consumers->redeliver_parked("desk", std::nullopt), 4u);
+  EXPECT_THAT(positions("desk", 1, "one"), ElementsAre(1));
+  EXPECT_THAT(positions("desk", 100, "two"), ElementsAre(4)) << "conversation a is with one";
+  EXPECT_THAT(positions("desk", 100, "one"), ElementsAre(2, 3));
+  crash_and_reopen();
+  EXPECT_THAT(positions("desk", 1, "two"), ElementsAre(1));
+  EXPECT_THAT(positions("desk", 100, "one"), ElementsAre(4)) << "after a kill as well";
+}
+
 TEST_F(Consuming, NeverHandsOutMoreThanIsAllowedInFlight) {
   journal.write_many(50);
   put("desk", R"({"from":"beginning","max_in_flight":10})");
