@@ -159,6 +159,22 @@ class Consumers(unittest.TestCase):
                 break
         self.assertEqual(len({event["id"] for event in seen}), 50)
 
+    def test_the_python_client_takes_a_consumer_as_an_administrator_set_it(self):
+        import voxbus_client
+        self.daemon.put("/v1/consumers/set-up", {"from": "beginning", "filter": {"type": ["interaction.*"]},
+                                                 "ack_within": "90s", "max_deliver": 77})
+        before = self.daemon.get("/v1/consumers/set-up")[1]
+        url = "unix:" + self.daemon.endpoint()["socket"]
+        event = next(voxbus_client.consume("set-up", url=url))
+        self.assertEqual(event["type"], "org.voxbus.interaction.received.v1")
+        after = self.daemon.get("/v1/consumers/set-up")[1]
+        for member in ("filter", "ack_within", "max_deliver", "max_in_flight", "group"):
+            self.assertEqual(after[member], before[member], member)
+        with self.assertRaisesRegex(voxbus_client.Problem, "409 .*another ack_within: .*update=1"):
+            next(voxbus_client.consume("set-up", url=url, ack_within="5s"))
+        next(voxbus_client.consume("fresh", url=url, start="beginning"))
+        self.assertTrue(self.daemon.get("/v1/consumers/fresh")[1]["group"], "a conversation stays with one")
+
     def test_tcp_wants_a_token_a_known_host_and_origin(self):
         address = self.daemon.endpoint()["listen"]
         made = json.loads(self.daemon.voxbus("token", "add", "tests", "--json").stdout)

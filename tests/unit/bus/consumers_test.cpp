@@ -264,6 +264,34 @@ TEST_F(Consuming, IsTheSameConsumerWhenAskedForAgain) {
   EXPECT_EQ(json::serialize(consumers->show("desk")->at("filter")), R"({"kind":["call"]})");
 }
 
+TEST_F(Consuming, LeavesWhatARequestDoesNotNameAsAnAdministratorSetIt) {
+  put("desk",
+      R"({"filter":{"kind":"mail"},"max_in_flight":7,"ack_within":"2m","max_deliver":9,"group":true})");
+  const auto before = json::serialize(*consumers->show("desk"));
+  put("desk");
+  put("desk", R"({"from":"beginning","ack_within":"120s"})");
+  EXPECT_EQ(json::serialize(*consumers->show("desk")), before);
+  const std::pair<const char*, const char*> changes[] = {
+      {"filter", R"({"filter":{}})"},
+      {"max_in_flight", R"({"max_in_flight":8})"},
+      {"ack_within", R"({"ack_within":"1m"})"},
+      {"max_deliver", R"({"max_deliver":1})"},
+      {"group", R"({"group":false})"}};
+  for (const auto& [member, body] : changes) {
+    const auto request = read_consumer_request(json::parse(body)->get_object());
+    const auto refused = consumers->put("desk", *request, false);
+    ASSERT_FALSE(refused) << member;
+    EXPECT_EQ(refused.error().cause, Cause::conflict);
+    EXPECT_THAT(refused.error().detail, testing::HasSubstr(std::string("another ") + member + ":"));
+    EXPECT_EQ(json::serialize(*consumers->show("desk")), before);
+  }
+  put("desk", R"({"ack_within":"1m"})", true);
+  crash_and_reopen();
+  EXPECT_EQ(*json::text_at(*consumers->show("desk"), "ack_within"), "60s");
+  EXPECT_EQ(shown("desk", "max_deliver"), 9) << "an update changes what it names";
+  EXPECT_EQ(json::serialize(consumers->show("desk")->at("filter")), R"({"kind":["mail"]})");
+}
+
 TEST_F(Consuming, RefusesWhatMakesNoSense) {
   for (const auto* body :
        {R"({"max_in_flight":0})", R"({"max_in_flight":"5"})", R"({"ack_within":30})",

@@ -71,6 +71,8 @@ TEST_F(ConsumingOverHttp, RefusesAnotherFilterUnlessItIsToldToUpdate) {
   EXPECT_EQ(other.status, 409u);
   EXPECT_EQ(other.text("type"), "urn:voxbus:problem:conflict");
   EXPECT_EQ(put("desk", R"({"filter":{"kind":"call"}})", "?update=1").status, 200u);
+  EXPECT_EQ(put("desk", R"({"ack_within":"1m"})").status, 409u);
+  EXPECT_EQ(put("desk", "{}").text("ack_within"), "30s") << "what is left out stays";
 }
 
 TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
