@@ -10,8 +10,9 @@ Five lines, and nothing is lost when they stop in between:
         handle(event)
 
 `consume` is a named, durable consumer: an event counts as acknowledged when the loop comes back for
-the next one. If the body raises, breaks off or the program dies, that event comes again later, so
-`handle` must bear to see one twice (event["id"] never changes). Several programs that consume under
+the next one. If the body raises, breaks off or the program dies, that event comes again, so
+`handle` must bear to see one twice (event["id"] never changes). What was fetched and not yet yielded
+is given back when the loop is left, so that the next run begins where this one ended. Several programs that consume under
 one name share the work; a conversation stays with one of them at a time. What an administrator has
 set for a consumer that exists stays as it is: only what a call names is asked for.
 
@@ -182,7 +183,7 @@ def consume(name, url=DEFAULT_URL, token=None, start="now", filter=None, member=
     path = "/v1/consumers/" + urllib.parse.quote(name, safe="")
     wanted = {**settings, **({"filter": filter} if filter else {})}
     request = {"max": batch, "wait": wait, "member": member or f"{socket.gethostname()}-{os.getpid()}"}
-    handled = []
+    handled, waiting = [], []
 
     def declare():
         body = wanted
@@ -202,22 +203,36 @@ def consume(name, url=DEFAULT_URL, token=None, start="now", filter=None, member=
 
     def next_batch():
         acknowledge()
-        return client.json("POST", path + "/fetch", body=request)["events"]
+        waiting.extend(client.json("POST", path + "/fetch", body=request)["events"])
 
+    def give_back(current):
+        """At the end. The event at hand counts as delivered, so that one which always fails is
+        parked at last; those behind it were never looked at."""
+        acknowledge()
+        if current:
+            client.json("POST", path + "/ack", body={"nack": [current]})
+        if waiting:
+            client.json("POST", path + "/ack", body={"release": [e["sequence"] for e in waiting]})
+
+    current = None
     try:
         patience.insist(declare)
         while True:
             acknowledged_at = time.monotonic()
-            for event in patience.insist(next_batch):
+            patience.insist(next_batch)
+            while waiting:
+                event = waiting.pop(0)
+                current = event["sequence"]
                 yield event
-                handled.append(event["sequence"])
+                handled.append(current)
+                current = None
                 if time.monotonic() - acknowledged_at > 1.0:
                     patience.insist(acknowledge)
                     acknowledged_at = time.monotonic()
     finally:
-        # The loop was left: what it had handled before is acknowledged, the last one comes again.
+        # The loop was left. What cannot be given back now comes again after ack_within.
         try:
-            acknowledge()
+            give_back(current)
         except (Unreachable, Problem):
             pass
         client.close()

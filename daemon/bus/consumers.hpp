@@ -97,6 +97,11 @@ class Consumers {
                                       const std::vector<model::Sequence>& sequences,
                                       std::chrono::milliseconds delay);
 
+  // Events that were fetched and not looked at, as when a program ends: free for others at once,
+  // and the delivery does not count.
+  [[nodiscard]] Outcome<Settled> release(const std::string& name,
+                                         const std::vector<model::Sequence>& sequences);
+
   // {"parked": [{"sequence", "attempts", "since", "event"}]}, ascending, at most `max`.
   [[nodiscard]] Outcome<json::object> parked(const std::string& name, std::size_t max);
   // Parked events for delivery again; nothing given: all. How many were taken up.

@@ -199,6 +199,17 @@ Outcome<Settled> Consumers::nack(const std::string& name,
   });
 }
 
+Outcome<Settled> Consumers::release(const std::string& name,
+                                    const std::vector<model::Sequence>& sequences) {
+  auto& parts = *parts_;
+  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    for (const auto sequence : sequences) {
+      if (parts.is_ours(sequence)) consumer.state.undo(sequence.position);
+    }
+    return std::nullopt;
+  });
+}
+
 Outcome<json::object> Consumers::parked(const std::string& name, std::size_t max) {
   const auto handle = parts_->find(name);
   if (!handle) return no_such(name);

@@ -55,6 +55,19 @@ class Consume(Client):
                     raise RuntimeError("the handler failed")
         self.assertEqual({fake_api.sequence(1)}, self.bus.consumers["support"]["acked"])
 
+    def test_gives_back_at_the_end_what_it_had_fetched(self):
+        for n in range(6):
+            self.bus.publish(text=str(n))
+        source = voxbus.consume("support", start="beginning", **self.at)
+        for _ in range(3):
+            next(source)
+        source.close()
+        at = fake_api.sequence
+        self.assertEqual([{"sequences": [at(1), at(2)]}, {"nack": [at(3)]},
+                          {"release": [at(4), at(5), at(6)]}], self.bodies("/ack"))
+        again = voxbus.consume("support", **self.at)
+        self.assertEqual(list("2345"), [next(again)["data"]["text"] for _ in range(4)])
+
     def test_declares_the_consumer_with_its_start_filter_and_settings(self):
         self.bus.publish(text="x")
         next(voxbus.consume("night-shift", start="beginning", filter={"kind": ["mail"]},
@@ -76,7 +89,8 @@ class Consume(Client):
         next(voxbus.consume("support", batch=1, **self.at))
         self.assertEqual(1, [method for method, *_ in self.bus.requests].count("PUT"))
         next(voxbus.consume("support", max_deliver=50, **self.at))
-        self.assertEqual({"max_deliver": 50}, self.bus.requests[-2][3])
+        self.assertEqual({"max_deliver": 50},
+                         [body for method, _, _, body in self.bus.requests if method == "PUT"][-1])
         self.assertEqual(before, self.bus.consumers["support"]["spec"])
 
     def test_says_that_a_name_is_none(self):

@@ -128,8 +128,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if verb is None:
                 return self._answer(200, {"name": name, **state["spec"]})
             if verb == "ack":
-                state["acked"].update(body["sequences"])
-                return self._answer(200, {"floor": "", "in_flight": 0})
+                state["acked"].update(body.get("sequences", []))
+                given_back = body.get("nack", []) + body.get("release", [])
+                state["flying"].difference_update(body.get("sequences", []), given_back)
+                bus.changed.notify_all()
+                return self._answer(200, {"floor": "", "in_flight": len(state["flying"])})
             due = [e for e in bus.events
                    if e["sequence"] not in state["acked"] | state["flying"]][: body["max"]]
             if not due:
