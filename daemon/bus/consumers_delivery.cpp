@@ -199,6 +199,17 @@ Outcome<Settled> Consumers::nack(const std::string& name,
   });
 }
 
+Outcome<Settled> Consumers::release(const std::string& name,
+                                    const std::vector<model::Sequence>& sequences) {
+  auto& parts = *parts_;
+  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    for (const auto sequence : sequences) {
+      if (parts.is_ours(sequence)) consumer.state.undo(sequence.position);
+    }
+    return std::nullopt;
+  });
+}
+
 Outcome<json::object> Consumers::parked(const std::string& name, std::size_t max) {
   const auto handle = parts_->find(name);
   if (!handle) return no_such(name);
@@ -247,7 +258,16 @@ Outcome<std::size_t> Consumers::redeliver_parked(
     }
     std::size_t count = 0;
     for (const auto position : wanted) {
-      if (!consumer.state.reopen(position, parts.clock.steady())) break;
+      if (!consumer.state.has_room_again()) break;
+      // Its key is not kept beside what is parked, and a group must not split its conversation.
+      const auto event = parts.feed.event(position);
+      if (!event && event.error().kind == Error::Kind::retry) {
+        if (count == 0) return unavailable(event.error());
+        break;
+      }
+      // One whose row is gone is dropped when it is to be delivered.
+      const auto key = event ? key_of((*event)->event()) : 0;
+      consumer.state.reopen(position, key, parts.clock.steady());
       consumer.taken_up.push_back(position);
       ++count;
     }

@@ -53,6 +53,7 @@ struct Consumers::Parts {
   }
 
   Status load();
+  Status go_back(StoredConsumer& record);
   Status save(Consumer& consumer);
   void park(Consumer& consumer, const std::vector<model::Position>& which, std::uint32_t attempts);
   json::object describe(Consumer& consumer);

@@ -66,8 +66,9 @@ class Feed {
   // The sequence of a position: its epoch is the one that was open when it was written.
   [[nodiscard]] model::Sequence at(model::Position position) const;
   // "now", "beginning", a sequence (what comes after it), an RFC 3339 time (from the first event
-  // recorded then or later; reads from the disk). A sequence of a former epoch's lost tail stands
-  // for the beginning of the epoch that replaced it.
+  // recorded then or later; reads from the disk). A sequence of a former epoch's lost tail, or of
+  // an epoch that the journal skipped, stands for the beginning of the epoch that replaced it. One
+  // of an unknown epoch or beyond the end is invalid: it is of another journal.
   [[nodiscard]] Start resolve(std::string_view from);
   [[nodiscard]] Start resolve(model::Sequence sequence) const;
 
