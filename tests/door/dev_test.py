@@ -117,7 +117,14 @@ class Dev(unittest.TestCase):
     def test_crash_takes_a_number_only(self):
         self.assertIn("'many' is not a number", self.dev("crash", "many").stderr)
         self.dev("crash", "7")
-        self.assertIn("--rounds 7", self.calls[-1])
+        loops = [call for call in self.calls if "--rounds 7" in call]
+        self.assertEqual([1, 1], [sum(f"tests/crash/{name}.py" in loop for loop in loops)
+                                  for name in ("kill_loop", "channels_kill")], self.calls)
+
+    def test_crash_fails_when_the_first_of_its_loops_does(self):
+        self.stand_in("python3", "exit 1")
+        self.assertEqual(1, self.dev("crash", "7").returncode)
+        self.assertIn("kill_loop", self.calls[-1])
 
     def fuzz_targets(self):
         """{name: program} as tests/fuzz/CMakeLists.txt makes them."""
