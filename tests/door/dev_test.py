@@ -117,7 +117,52 @@ class Dev(unittest.TestCase):
     def test_crash_takes_a_number_only(self):
         self.assertIn("'many' is not a number", self.dev("crash", "many").stderr)
         self.dev("crash", "7")
-        self.assertIn("--rounds 7", self.calls[-1])
+        loops = [call for call in self.calls if "--rounds 7" in call]
+        self.assertEqual([1, 1], [sum(f"tests/crash/{name}.py" in loop for loop in loops)
+                                  for name in ("kill_loop", "channels_kill")], self.calls)
+
+    def test_crash_fails_when_the_first_of_its_loops_does(self):
+        self.stand_in("python3", "exit 1")
+        self.assertEqual(1, self.dev("crash", "7").returncode)
+        self.assertIn("kill_loop", self.calls[-1])
+
+    def fuzz_targets(self):
+        """{name: program} as tests/fuzz/CMakeLists.txt makes them."""
+        text = (ROOT / "tests/fuzz/CMakeLists.txt").read_text()
+        before, after = re.search(r"add_executable\((\w*)\$\{name\}(\w*)", text).groups()
+        return {name: before + name + after for name in re.findall(r"(?m)^voxbus_fuzz\((\w+)", text)}
+
+    def test_fuzz_runs_every_target_that_cmake_makes_over_its_corpus(self):
+        targets = self.fuzz_targets()
+        self.assertGreaterEqual(len(targets), 6)
+        made = self.folder / "build/fuzz/bin"
+        made.mkdir(parents=True)
+        for name, program in targets.items():
+            shutil.copy(self.bin / "python3", made / program)  # the stand-in notes its name
+            (made / program).write_text((made / program).read_text().replace("python3", program))
+            (self.folder / "tests/fuzz/corpus" / name).mkdir(parents=True)
+        told = self.dev("fuzz", "7")
+        self.assertEqual(0, told.returncode, told.stderr)
+        runs = {line.split()[0]: line for line in self.calls if "-max_total_time=7" in line}
+        self.assertEqual(set(targets.values()), set(runs))
+        for name, program in targets.items():
+            self.assertTrue(runs[program].endswith(f" build/fuzz/corpus/{name} tests/fuzz/corpus/{name}"))
+
+    def test_fuzz_says_where_the_input_of_a_crash_lies_and_ends_there(self):
+        made = self.folder / "build/fuzz/bin"
+        made.mkdir(parents=True)
+        for name, body in (("fuzz_a", "echo 'ERROR: overflow'; exit 77"), ("fuzz_b", "")):
+            (made / name).write_text(f'#!/bin/bash\necho {name} >>"$CALLS"\n{body}\n')
+            (made / name).chmod(0o755)
+        told = self.dev("fuzz", "1")
+        self.assertEqual(1, told.returncode)
+        self.assertIn("ERROR: overflow", told.stderr)
+        self.assertIn("a: the input is in build/fuzz/crashes", told.stderr)
+        self.assertNotIn("fuzz_b", self.calls)
+
+    def test_fuzz_and_bench_fail_when_there_is_nothing_to_run(self):
+        self.assertIn("no fuzz target was built", self.dev("fuzz").stderr)
+        self.assertIn("no benchmark was built", self.dev("bench").stderr)
 
     def test_continuous_integration_updates_apt_first_and_ends_with_ctest(self):
         self.stand_in("ctest", 'echo "CI is $CI"')

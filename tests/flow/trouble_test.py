@@ -27,66 +27,12 @@ class Trouble(unittest.TestCase):
         wait_for(lambda: len(self.daemon.interactions("channel=good")) >= events, "the good channel goes on")
         self.assertEqual(self.daemon.channel_status("good")["state"], "up")
 
-    def degraded(self, plugin, word, settings=None, **keys):
-        self.daemon.channel("bad", plugin, settings, **keys)
-        self.daemon.start()
-        state = self.daemon.wait_for_state("bad", "degraded")
-        self.assertIn(word, state["reason"])
-        self.good_channel_goes_on()
-        return state
-
-    def test_a_file_that_is_no_library(self):
-        self.degraded("not_a_library", "no shared library")
-
-    def test_a_plugin_of_another_abi(self):
-        self.degraded("wrong_abi", "plugin ABI")
-
-    def test_a_plugin_that_exports_more_than_its_entry(self):
-        self.degraded("second_symbol", "exports")
-
-    def test_a_plugin_that_throws(self):
-        self.degraded("throws", "")
-
-    def test_a_plugin_that_exits_while_it_is_made(self):
-        self.degraded("exits", "exited")
-
-    def test_a_plugin_that_never_comes_up(self):
-        self.degraded("endless_create", "did not come up")
-
-    def test_a_plugin_that_closes_all_descriptors(self):
-        self.daemon.channel("bad", "closes_descriptors")
-        self.daemon.start()
-        wait_for(lambda: self.daemon.channel_status("bad")["restarts"] >= 1, "it was ended and started again")
-        self.good_channel_goes_on()
-
-    def test_a_plugin_that_eats_memory_is_ended_at_its_limit(self):
-        self.daemon.channel("bad", "leaks", {}, memory="300MiB")
-        self.daemon.start()
-        wait_for(lambda: self.daemon.channel_status("bad")["state"] == "degraded"
-                 or self.daemon.channel_status("bad")["restarts"] >= 1, "its memory ended")
-        self.good_channel_goes_on()
-
     def test_a_plugin_that_ignores_stop_is_killed_at_its_deadline(self):
         self.daemon.channel("bad", "ignores_stop", {}, stop_within="500ms")
         self.daemon.start()
         self.daemon.wait_for_state("bad", "up")
         self.good_channel_goes_on()
         self.assertEqual(self.daemon.stop(limit=10), 0)
-
-    def test_a_record_that_kills_the_plugin_goes_to_quarantine_and_the_rest_goes_on(self):
-        self.daemon.channel("bad", "crashes")
-        self.daemon.start()
-        events = wait_for(lambda: (lambda all_: any("quarantined" in e["type"] for e in all_) and all_)(
-            self.daemon.interactions("channel=bad")), "the record is in quarantine", 60)
-        poison = [e for e in events if "quarantined" in e["type"]]
-        self.assertEqual(len(poison), 1)
-        self.assertIn("died or failed", poison[0]["data"]["reason"])
-        status, raw = self.daemon.get(f"/v1/events/{poison[0]['sequence']}/raw", parse=False)
-        self.assertEqual(status, 200)
-        self.assertTrue(raw)
-        wait_for(lambda: len(self.daemon.interactions("channel=bad")) > len(events)
-                 or self.daemon.channel_status("bad")["state"] == "up", "it goes on behind it")
-        self.good_channel_goes_on()
 
     def test_a_plugin_that_others_may_write_is_not_loaded(self):
         folder = self.daemon.folder / "plugins"
