@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/pulse.hpp"
 #include "base/text.hpp"
-#include "host/pulse.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::host {
@@ -70,19 +70,19 @@ struct ChannelRun::Lane {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).emit(item);
       });
     };
     call.commit = [](const voxbus_call* c, voxbus_view cursor) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).commit(cursor);
       });
     };
     call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).examine(id, raw);
       });
     };
@@ -173,9 +173,12 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status commit(voxbus_view cursor) {
-    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor)
-      return misuse("a cursor outside of poll, or one above 64 KiB");
     if (misused) return VOXBUS_MISUSE;
+    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
+      const auto refused = misuse("a cursor outside of poll, or one above 64 KiB");
+      misused = false;  // no item was refused: a later cursor covers what this one would have
+      return refused;
+    }
     if (!run->outlet_.commit(text_of(cursor))) return VOXBUS_STOPPED;
     run->cursor_ = text_of(cursor);
     leave_mark();  // all before the cursor was survived

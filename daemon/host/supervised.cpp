@@ -141,8 +141,10 @@ Result<journal::Opening> Supervised::open_channel(journal::ChannelSink* sink) {
   auto opening = around_.journal->open_channel(
       {channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
   if (opening && opening->new_origin) {
-    log::info("channel {}: a new origin; what is older than {} counts as historic", channel_.name,
-              format_rfc3339(opening->begin));
+    log::info("channel {}: a new origin; {} counts as {}", channel_.name,
+              opening->begin == kEarliest ? "all that it brings"
+                                          : "what is older than " + format_rfc3339(opening->begin),
+              opening->begin == kEarliest ? "new" : "historic");
   }
   return opening;
 }

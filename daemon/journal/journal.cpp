@@ -397,6 +397,8 @@ Stats Journal::stats() const {
     return out;
   });
   const auto made = parts_->keys->made();
+  stats.silent =
+      std::max(parts_->shared->writing.quiet_for(), parts_->shared->deciding.quiet_for());
   parts_->shared->pipeline.with([&](const PipelineState& state) {
     for (auto& channel : stats.channels) {
       channel.queued_bytes = state.intake.queued_bytes(channel.name);

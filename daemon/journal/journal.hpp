@@ -83,7 +83,7 @@ struct Begin {
 struct Opening {
   std::uint64_t lease = 0;
   std::string cursor;       // the newest, empty at the first opening of an origin
-  TimePoint begin;          // as decided at the first opening; Kind::all is 1970
+  TimePoint begin;          // as decided at the first opening; Kind::all is kEarliest
   bool new_origin = false;  // this identity was never opened before
 };
 
@@ -133,6 +133,8 @@ struct Stats {
   std::uint64_t rows_lost = 0;          // at the salvage of this start
   std::uint64_t unreadable = 0;         // rows read since start whose key is damaged
   bool waiting_for_space = false;       // the disk is full; channels wait
+  bool waiting_for_lock = false;        // another process holds the file's lock; likewise
+  std::chrono::milliseconds silent{0};  // how long a thread at work gave no sign; 0: none is
   bool failed = false;                  // on_fatal was called
 };
 

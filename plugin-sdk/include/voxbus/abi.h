@@ -70,8 +70,8 @@ enum {
   VOXBUS_PERMANENT = 5,
   /* The callee has no such function. */
   VOXBUS_UNSUPPORTED = 6,
-  /* The caller broke a rule of this header; nothing was done, and no commit of the same call is
-     taken any more, because its cursor would cover what was refused. */
+  /* The caller broke a rule of this header; nothing was done. After a refused item no commit of the
+     same call is taken any more, because its cursor would cover that item. */
   VOXBUS_MISUSE = 7,
   /* Failed by a fault of the callee's own code, such as an exception that nobody expected: like
      VOXBUS_RETRY, but when it comes three times over the record that was examined last, that record
