@@ -92,6 +92,7 @@ struct Server::Parts {
   void run_loop();
   void begin_session(Session::Socket socket, Peer peer);
   bool make_room();
+  void end_what_lost_its_token();
 
   asio::awaitable<void> accept_tcp();
   asio::awaitable<void> accept_local();
@@ -222,6 +223,7 @@ asio::awaitable<void> Server::Parts::beat() {
   while (!core.stopping) {
     last_turn.store(std::chrono::steady_clock::now());
     core.rest_if_quiet();
+    end_what_lost_its_token();
     beat_timer.expires_after(kBeat);
     boost::system::error_code code;
     co_await beat_timer.async_wait(asio::redirect_error(asio::use_awaitable, code));
@@ -232,6 +234,22 @@ void Server::Parts::begin_session(Session::Socket socket, Peer peer) {
   auto session = std::make_shared<Session>(core, std::move(socket), std::move(peer));
   core.sessions.emplace(session.get(), session);
   asio::co_spawn(core.loop, Session::run(session), asio::detached);
+}
+
+// A token that is taken back ends what it opened: streams, waits, kept connections.
+void Server::Parts::end_what_lost_its_token() {
+  if (!core.access.tokens_changed()) return;
+  std::size_t ended = 0;
+  const auto sessions = core.sessions;
+  for (const auto& [key, weak] : sessions) {
+    const auto session = weak.lock();
+    if (!session || session->token().empty() || core.access.still_opens(session->token())) continue;
+    session->close();
+    ++ended;
+  }
+  if (ended == 0) return;
+  log::info("{} connections ended: their token was removed", ended);
+  core.news.ring();  // whoever waits for news looks whether it is still there
 }
 
 // For a new connection the one that has been silent longest makes room, so that thousands of silent

@@ -166,6 +166,7 @@ asio::awaitable<bool> Session::serve_one() {
     auto verdict = core_.access.identify(peer_, headers);
     if (verdict.refusal) co_return co_await refuse(std::move(*verdict.refusal), head, has_body);
     request.actor = std::move(verdict.actor);
+    token_ = std::move(verdict.token);
   }
   if (!found.route) {
     auto answer = found.allowed.empty()
