@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -142,6 +143,64 @@ class Commands(unittest.TestCase):
         self.daemon.process.send_signal(1)
         wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+
+
+class Others(unittest.TestCase):
+    """People who are neither root nor the service: members of the socket's group, and nobody."""
+    GROUP, NOBODY = 54321, 65534
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            print("SKIPPED: only root can become another user; the socket's group is NOT tested", file=sys.stderr)
+            self.skipTest("only root can become another user")
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.daemon.folder.chmod(0o755)
+        self.run_folder = self.daemon.folder / "run"
+        self.run_folder.mkdir()
+        os.chown(self.run_folder, 0, self.GROUP)
+        self.run_folder.chmod(0o2755)  # what is made in it belongs to the group
+
+    def as_nobody(self, *arguments, groups=(), **env):
+        return subprocess.run([BUILD / "bin" / "voxbus", "--config", self.daemon.conf, *arguments], timeout=60,
+                              user=self.NOBODY, group=self.NOBODY, extra_groups=list(groups), capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, env={**os.environ, **env})
+
+    def check_that_members_get_in_and_others_do_not(self, **env):
+        self.assertEqual(self.daemon.state.stat().st_mode & 0o777, 0o700)
+        done = self.as_nobody("status", "--json", groups=[self.GROUP], **env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["pid"], self.daemon.process.pid)
+        refused = self.as_nobody("status", **env)
+        self.assertEqual(refused.returncode, 69, refused.stdout)
+        self.assertIn(f"cannot read {self.daemon.state}/endpoint.json: Permission denied", refused.stderr)
+        self.assertIn(f"cannot use {self.run_folder}/voxbus.sock: Permission denied", refused.stderr)
+        self.assertIn("members of the socket's group may", refused.stderr)
+
+    def test_members_of_the_sockets_group_use_the_command_by_the_configured_socket(self):
+        self.daemon.main(socket=str(self.run_folder / "voxbus.sock"))
+        self.daemon.start()
+        self.daemon.state.chmod(0o700)
+        self.check_that_members_get_in_and_others_do_not()
+
+    def test_members_of_the_sockets_group_use_the_command_by_the_runtime_directory(self):
+        env = {"RUNTIME_DIRECTORY": str(self.run_folder)}
+        self.daemon.start(env=env)
+        self.daemon.state.chmod(0o700)
+        self.check_that_members_get_in_and_others_do_not(**env)
+        # Without it there is no telling where the socket of such a configuration lies.
+        lost = self.as_nobody("status", groups=[self.GROUP])
+        self.assertEqual(lost.returncode, 69)
+        self.assertIn(f"cannot use {self.daemon.state}/voxbus.sock: Permission denied", lost.stderr)
+
+    def test_a_daemon_that_is_gone_is_said_to_be_gone(self):
+        self.daemon.main(socket=str(self.run_folder / "voxbus.sock"))
+        self.daemon.start()
+        self.daemon.state.chmod(0o700)
+        self.daemon.kill()  # leaves its socket behind
+        done = self.as_nobody("status", groups=[self.GROUP])
+        self.assertEqual(done.returncode, 69)
+        self.assertIn("is voxbusd running?", done.stderr)
 
 
 if __name__ == "__main__":
