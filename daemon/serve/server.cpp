@@ -19,6 +19,7 @@
 #include "base/posix.hpp"
 #include "serve/core.hpp"
 #include "serve/session.hpp"
+#include "serve/turn_away.hpp"
 
 namespace voxbus::serve {
 namespace {
@@ -73,9 +74,12 @@ void raise_descriptor_limit(std::uint32_t connections) {
 
 struct Server::Parts {
   Parts(Options options, journal::Journal& journal, bus::Feed& feed, bus::Consumers& consumers)
-      : core(std::move(options), journal, feed, consumers), beat_timer(core.loop) {}
+      : core(std::move(options), journal, feed, consumers),
+        turn_away(core.loop),
+        beat_timer(core.loop) {}
 
   Core core;
+  TurnAway turn_away;
   std::optional<tcp::acceptor> tcp_acceptor;
   std::optional<Local::acceptor> local_acceptor;
   asio::steady_timer beat_timer;
@@ -203,6 +207,7 @@ void Server::stop() {
     for (const auto& [key, weak] : sessions) {
       if (const auto session = weak.lock()) session->close();
     }
+    parts.turn_away.stop();
     parts.core.news.ring();
     parts.guard.reset();
   });
@@ -280,7 +285,10 @@ asio::awaitable<void> Server::Parts::accept_tcp() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
       continue;
     }
-    if (!make_room()) continue;  // the socket closes
+    if (!make_room()) {
+      turn_away(Session::Socket(std::move(socket)));
+      continue;
+    }
     Peer peer;
     const auto remote = socket.remote_endpoint(code);
     if (code) continue;
@@ -306,7 +314,10 @@ asio::awaitable<void> Server::Parts::accept_local() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
       continue;
     }
-    if (core.unix_connections >= kUnixConnections) continue;
+    if (core.unix_connections >= kUnixConnections) {
+      turn_away(Session::Socket(std::move(socket)));
+      continue;
+    }
     auto peer = unix_peer(socket.native_handle());
     if (!peer) continue;
     begin_session(Session::Socket(std::move(socket)), std::move(*peer));
