@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -79,6 +80,18 @@ class Commands(unittest.TestCase):
                                "--type", "interaction.*")
             self.assertEqual(out.read_bytes(), whole, f"cut at {cut}")
 
+    def test_export_goes_on_only_in_a_file(self):
+        done = self.daemon.voxbus("export", "--since", "2020-01-01", "--resume", check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--output", done.stderr)
+
+    def test_json_is_json_everywhere(self):
+        self.assertTrue(json.loads(self.daemon.voxbus("version", "--json").stdout)["version"])
+        plain = self.daemon.voxbus("export", "--since", "2020-01-01").stdout
+        self.assertEqual(self.daemon.voxbus("export", "--since", "2020-01-01", "--json").stdout, plain)
+        done = self.daemon.voxbus("export", "--since", "2020-01-01", "--json", "--format", "csv", check=False)
+        self.assertEqual(done.returncode, 2)
+
     def test_export_as_csv_is_rfc_4180(self):
         done = self.daemon.voxbus("export", "--since", "2020-01-01", "--format", "csv", "--type", "interaction.*")
         rows = list(csv.DictReader(io.StringIO(done.stdout)))
@@ -143,6 +156,67 @@ class Commands(unittest.TestCase):
         self.daemon.process.send_signal(1)
         wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+
+
+class ManualPage(unittest.TestCase):
+    """docs/man/voxbus.1 and the helps of the command say the same."""
+    SAID_ONCE = {"--help", "--json"}  # of all commands together
+
+    @classmethod
+    def setUpClass(cls):
+        text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "voxbus.1").read_text()
+        text = re.sub(r"\\f[RBIP]|\"", "", text.replace("\\-", "-"))
+        cls.sections = {title.strip(): body for title, body in re.findall(r"(?ms)^\.SH (.*?)\n(.*?)(?=^\.SH|\Z)", text)}
+        # The heads of the paragraphs of COMMANDS: "consumer list | show NAME | delete NAME".
+        cls.entries = {}
+        for entry in re.split(r"(?m)^\.TP\n|^\.SS .*\n", cls.sections["COMMANDS"])[1:]:
+            if not entry.strip():
+                continue
+            head = re.sub(r"^\.(BI|BR|B) *", "", entry.split("\n")[0])
+            first, *others = [part.split() for part in head.split(" | ")]
+            twofold = len(first) > 1 and re.fullmatch("[a-z]+", first[1])
+            cls.entries[(first[0], first[1]) if twofold else (first[0],)] = entry
+            for other in others:
+                cls.entries[(first[0], other[0])] = entry
+
+    def options(self, text):
+        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+    def help_of(self, *command):
+        """The options, the filters among them, and the commands below."""
+        done = subprocess.run([BUILD / "bin" / "voxbus", *command, "--help"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        titled = dict(re.findall(r"(?ms)^([A-Z][a-z]+)\b[^\n]*:\n(.*?)(?=^\S|\Z)", done.stdout))
+        declared = {title: {option for line in re.findall(r"(?m)^  (-.*?)(?:  |$)", body) for option in self.options(line)}
+                    for title, body in titled.items()}
+        below = re.findall(r"(?m)^  ([a-z]+)  ", titled.get("Subcommands", ""))
+        return declared.get("Options", set()), declared.get("Filters", set()), below
+
+    def leaves(self, *command):
+        options, filters, below = self.help_of(*command)
+        if not below:
+            return {command: (options, filters)}
+        return {leaf: found for name in below for leaf, found in self.leaves(*command, name).items()}
+
+    def test_names_every_command_and_no_other(self):
+        leaves = self.leaves()
+        self.assertGreater(len(leaves), 14)
+        self.assertEqual(set(self.entries), set(leaves))
+
+    def test_names_every_option_of_every_command_and_no_other(self):
+        for command, (options, filters) in self.leaves().items():
+            entry = self.entries[command]
+            self.assertEqual(self.options(entry) - self.SAID_ONCE, options - self.SAID_ONCE, command)
+            self.assertLessEqual(self.SAID_ONCE, options, command)
+            self.assertEqual("FILTER" in entry, bool(filters), command)
+            if filters:
+                named = self.options(" ".join(re.findall(r"(?m)^\.TP\n(.*)$", self.sections["FILTERS"])))
+                self.assertEqual(named, filters, command)
+
+    def test_names_every_option_before_a_command_and_no_other(self):
+        options, _, _ = self.help_of()
+        self.assertEqual(self.options(self.sections["OPTIONS"]), options)
 
 
 class Others(unittest.TestCase):
