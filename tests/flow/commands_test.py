@@ -2,17 +2,20 @@
 """The `voxbus` command as an administrator uses it."""
 
 import csv
+import http.server
 import io
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+from voxbus_daemon import BUILD, Daemon, Maildir, cdr, mail, wait_for
 
 
 class Commands(unittest.TestCase):
@@ -156,6 +159,103 @@ class Commands(unittest.TestCase):
         self.daemon.process.send_signal(1)
         wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+
+
+class StallingDaemon:
+    """Stands before the daemon on a port of its own, lets so many answers pass, and then says nothing more."""
+
+    def __init__(self, daemon, answers):
+        stalled, ended = self.stalled, self.ended = threading.Event(), threading.Event()
+        left = [answers]
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *arguments):
+                pass
+
+            def do_GET(self):
+                if left[0] == 0:
+                    stalled.set()
+                    ended.wait(60)
+                    return
+                left[0] -= 1
+                status, body = daemon.get(self.path, headers={"Accept": self.headers["Accept"]}, parse=False)
+                self.send_response(status)
+                for name in ("Content-Type", "Voxbus-Next", "Voxbus-End"):
+                    self.send_header(name, daemon.headers[name])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Exports(unittest.TestCase):
+    """More than fits into one page, with words that a file could be torn in."""
+    EVENTS = 11_000
+    SINCE = ("export", "--since", "2020-01-01", "--type", "interaction.*")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        maildir = Maildir(cls.daemon.folder / "mail")
+        for n, text in enumerate(('He said "no",\nand then\n"yes"', '=1+1, "" and\n\n"', 'a,b;c\n@x', '"')):
+            maildir.deliver(mail(f"nasty-{n}@example.org", f'"{n}", quoted', text))
+        cls.daemon.channel("mail", "email", {"maildir": str(maildir.path)}, begin="all")
+        cls.daemon.channel("load", "generator", {"count": cls.EVENTS, "size": 50, "seed": 3}, begin="all")
+        cls.daemon.start()
+        cls.daemon.wait_for_events(cls.EVENTS + 4)
+        cls.ids = [event["id"] for event in cls.daemon.interactions()]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.close()
+
+    def ids_in(self, file):
+        if file.suffix == ".csv":
+            with open(file, newline="", encoding="utf-8") as text:
+                return [row["id"] for row in csv.DictReader(text)]
+        return [json.loads(line)["id"] for line in file.read_text().splitlines()]
+
+    def test_a_csv_file_that_was_cut_anywhere_is_gone_on_with(self):
+        out = self.daemon.folder / "cut.csv"
+        only_mail = (*self.SINCE, "--channel", "mail", "--format", "csv", "--output", out)
+        self.daemon.voxbus(*only_mail)
+        whole = out.read_bytes()
+        self.assertEqual(len(self.ids_in(out)), 4)
+        self.assertIn(b'""yes""', whole)
+        # Every place within the records' quotes, line breaks and between their CR and LF.
+        for cut in sorted({*range(0, len(whole), 29), *(at for at, byte in enumerate(whole) if byte in b'\r\n'),
+                           *(at + 1 for at, byte in enumerate(whole) if byte in b'\r\n'), len(whole)}):
+            out.write_bytes(whole[:cut])
+            self.daemon.voxbus(*only_mail, "--resume")
+            self.assertEqual(out.read_bytes(), whole, f"cut at {cut}")
+
+    def test_an_export_that_is_killed_goes_on_and_writes_each_event_once(self):
+        for form in ("ndjson", "csv"):
+            out = self.daemon.folder / f"killed.{form}"
+            command = (*self.SINCE, "--format", form, "--output", out, "--resume")
+            sizes = []
+            for _ in range(2):
+                stalling = StallingDaemon(self.daemon, answers=1)
+                self.addCleanup(stalling.close)
+                export = subprocess.Popen([BUILD / "bin" / "voxbus", "--url", stalling.url, *map(str, command)],
+                                          stdin=subprocess.DEVNULL)
+                self.assertTrue(stalling.stalled.wait(30), "it asks for more")
+                export.kill()
+                self.assertEqual(export.wait(30), -signal.SIGKILL)
+                sizes.append(out.stat().st_size)
+                # A kill may tear the last write as well.
+                with open(out, "r+b") as file:
+                    file.truncate(sizes[-1] - 7)
+            self.daemon.voxbus(*command)
+            self.assertTrue(0 < sizes[0] < sizes[1] < out.stat().st_size, sizes)
+            self.assertEqual(self.ids_in(out), self.ids, form)
 
 
 class ManualPage(unittest.TestCase):
