@@ -89,7 +89,8 @@ class Consumers {
   // Events that were fetched and could not be handed over: as if they had not been.
   void undo(const std::string& name, const std::vector<model::Position>& positions);
 
-  // Sequences of a lost tail are passed over; one that was never delivered refuses them all.
+  // All four: sequences of a lost tail are passed over; one that was never delivered, or whose
+  // epoch never was, refuses them all.
   [[nodiscard]] Outcome<Settled> ack(const std::string& name,
                                      const std::vector<model::Sequence>& sequences);
   [[nodiscard]] Outcome<Settled> ack_through(const std::string& name, model::Sequence sequence);

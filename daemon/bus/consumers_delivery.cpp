@@ -141,17 +141,23 @@ Outcome<Settled> Consumers::Parts::settle(const std::string& name, Action&& acti
   return outcome;
 }
 
+std::optional<Refusal> Consumers::Parts::refuse_strange(
+    const Consumer& consumer, const std::vector<model::Sequence>& sequences,
+    std::string_view parameter) const {
+  for (const auto sequence : sequences) {
+    const bool given = is_ours(sequence) && sequence.position <= consumer.state.head();
+    if (given || feed.was_lost(sequence)) continue;
+    return refuse(Cause::invalid, model::format(sequence) + " was never delivered to this consumer",
+                  std::string(parameter));
+  }
+  return std::nullopt;
+}
+
 Outcome<Settled> Consumers::ack(const std::string& name,
                                 const std::vector<model::Sequence>& sequences) {
   auto& parts = *parts_;
   return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    for (const auto sequence : sequences) {
-      if (parts.is_ours(sequence) && sequence.position > consumer.state.head()) {
-        return refuse(Cause::invalid,
-                      model::format(sequence) + " was never delivered to this consumer",
-                      "sequences");
-      }
-    }
+    if (auto strange = parts.refuse_strange(consumer, sequences, "sequences")) return strange;
     for (const auto sequence : sequences) {
       if (!parts.is_ours(sequence)) continue;
       if (consumer.state.ack(sequence.position) == ConsumerState::Acked::now) continue;
@@ -174,11 +180,8 @@ Outcome<Settled> Consumers::ack_through(const std::string& name, model::Sequence
       return refuse(Cause::conflict,
                     "members of a group acknowledge their own events one by one: give 'sequences'");
     }
-    if (!parts.is_ours(sequence)) return std::nullopt;
-    if (!consumer.state.ack_through(sequence.position)) {
-      return refuse(Cause::invalid,
-                    model::format(sequence) + " was never delivered to this consumer", "through");
-    }
+    if (auto strange = parts.refuse_strange(consumer, {sequence}, "through")) return strange;
+    if (parts.is_ours(sequence)) (void)consumer.state.ack_through(sequence.position);
     return std::nullopt;
   });
 }
@@ -188,6 +191,7 @@ Outcome<Settled> Consumers::nack(const std::string& name,
                                  std::chrono::milliseconds delay) {
   auto& parts = *parts_;
   return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    if (auto strange = parts.refuse_strange(consumer, sequences, "nack")) return strange;
     const auto now = parts.clock.steady();
     std::vector<model::Position> parked;
     for (const auto sequence : sequences) {
@@ -203,6 +207,7 @@ Outcome<Settled> Consumers::release(const std::string& name,
                                     const std::vector<model::Sequence>& sequences) {
   auto& parts = *parts_;
   return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    if (auto strange = parts.refuse_strange(consumer, sequences, "release")) return strange;
     for (const auto sequence : sequences) {
       if (parts.is_ours(sequence)) consumer.state.undo(sequence.position);
     }

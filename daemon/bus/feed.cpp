@@ -180,6 +180,18 @@ model::Sequence Feed::at(model::Position position) const {
   return sequence;
 }
 
+bool Feed::was_lost(model::Sequence sequence) const {
+  const auto& epochs = parts_->journal.epochs();
+  if (epochs.empty() || sequence.epoch >= epochs.back().epoch) return false;
+  const auto next = std::find_if(epochs.begin(), epochs.end(),
+                                 [&](const auto& epoch) { return epoch.epoch > sequence.epoch; });
+  if (next == epochs.begin()) return false;
+  // A skipped epoch began nobody knows where; a known one at its first position, and what it has
+  // before the next one's is held.
+  const auto& named = *std::prev(next);
+  return named.epoch != sequence.epoch || sequence.position >= next->first;
+}
+
 Start Feed::resolve(model::Sequence sequence) const {
   const auto& epochs = parts_->journal.epochs();
   const auto end = parts_->journal.end();

@@ -42,6 +42,7 @@ Answer list_consumers(Core& core, const Request&) {
 }
 
 Answer put_consumer(Core& core, const Request& request) {
+  if (auto refusal = refuse_doubled(request, {"update"})) return std::move(*refusal);
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   const auto wanted = bus::read_consumer_request(body.object);

@@ -501,6 +501,40 @@ TEST_F(Consuming, SaysWhatWasToldAlsoAfterAKill) {
   EXPECT_EQ(highest_told(copy), (model::Sequence{1, 5}));
 }
 
+TEST_F(Consuming, RefusesAcknowledgementsFromNowhere) {
+  journal.write_many(5);
+  close();
+  journal.begin_epoch(3);
+  open();
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_EQ(positions("desk", 8).size(), 8u);
+  const auto all_four = [&](model::Sequence sequence) {
+    std::vector<Outcome<Settled>> out;
+    out.push_back(consumers->ack("desk", {feed->at(1), sequence}));
+    out.push_back(consumers->ack_through("desk", sequence));
+    out.push_back(consumers->nack("desk", {feed->at(1), sequence}, 1h));
+    out.push_back(consumers->release("desk", {feed->at(1), sequence}));
+    return out;
+  };
+  for (const model::Sequence strange :
+       {model::Sequence{4, 6}, {9, 1}, {0, 1}, {3, 9}, {3, 1}, {3, 999}, {3, ~0ull}}) {
+    for (const auto& outcome : all_four(strange)) {
+      ASSERT_FALSE(outcome) << model::format(strange);
+      EXPECT_EQ(outcome.error().cause, Cause::invalid);
+      EXPECT_FALSE(outcome.error().parameter.empty());
+    }
+    EXPECT_EQ(shown("desk", "in_flight"), 8) << "one that is strange refuses them all";
+  }
+  for (const model::Sequence lost : {model::Sequence{1, 6}, {1, 999}, {2, 7}}) {
+    EXPECT_TRUE(consumers->ack("desk", {lost})) << model::format(lost);
+    EXPECT_TRUE(consumers->ack_through("desk", lost));
+    EXPECT_EQ(shown("desk", "in_flight"), 8);
+  }
+  EXPECT_TRUE(consumers->ack_through("desk", feed->at(8)));
+  EXPECT_EQ(shown("desk", "in_flight"), 0);
+}
+
 TEST_F(Consuming, GoesOnWhereRetentionHasOvertakenIt) {
   journal.write_many(4300);
   put("desk", R"({"from":"beginning"})");

@@ -89,7 +89,9 @@ TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
   for (const auto* body :
        {"{}", R"({"sequences":"0001.1"})", R"({"sequences":["x"]})",
         R"({"sequences":[],"through":"0001.1"})", R"({"nack":[],"delay":"1y"})",
-        R"({"sequences":["0001.000000000000000009"]})", R"({"through":7})", R"({"seqences":[]})"}) {
+        R"({"sequences":["0001.000000000000000009"]})",
+        R"({"sequences":["0007.000000000000000001"]})", R"({"through":"0007.000000000000000001"})",
+        R"({"nack":["0007.000000000000000001"]})", R"({"through":7})", R"({"seqences":[]})"}) {
     EXPECT_EQ(ack("desk", body).status, 400u) << body;
   }
 }
