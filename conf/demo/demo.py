@@ -5,11 +5,18 @@
 Started by `./dev run`. Customers are played by story.py, systemd by stage.py; the lines come from
 the bus itself, read as any department would; counter.py counts what came out.
 """
-import argparse
 import os
+import signal
+
+# Whoever presses Ctrl-C while the rest is still being loaded has nothing to wait for. ./dev blocks
+# the signal until here, since Python itself answers it with a traceback.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_number, lambda *_: os._exit(0))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+import argparse
 import pathlib
 import random
-import signal
 import sys
 import threading
 import time
@@ -30,12 +37,13 @@ class Demo:
     def __init__(self, options):
         self._options = options
         self._screen = screen.Screen(colour=not options.no_color)
-        self._stage = stage.Stage(options.build, options.run_dir, options.port)
+        self._stage = None
         self._ledger = story.Ledger()
-        self._story = story.Story(self._stage.world, self._ledger, options.seed)
+        self._story = None
         self._random = random.Random(options.seed)
         self._hosts = {}
         self._deaths = []
+        self._pids_changed = False  # what was said of whom to kill is no longer true
         self._last = None
         self.ended_well = False
 
@@ -55,6 +63,8 @@ class Demo:
             self._story.more()
 
     def _begin(self):
+        self._stage = stage.Stage(self._options.build, self._options.run_dir, self._options.port)
+        self._story = story.Story(self._stage.world, self._ledger, self._options.seed)
         remark = self._stage.configure()
         if remark:
             self._screen.say(remark)
@@ -81,10 +91,6 @@ class Demo:
 
     def _invite(self):
         command = f"{self._stage.program('voxbus')} --config {self._stage.config}"
-        pid = self._stage.process.pid
-        victims = [f"  kill -9 {pid:<8}  voxbusd"]
-        victims += [f"  kill -9 {host:<8}  voxbus-host of {channel}"
-                    for channel, host in sorted(self._look_for_hosts().items())]
         self._screen.say(
             "",
             self._screen.paint("head", "Look at it from another terminal:"),
@@ -95,9 +101,21 @@ class Demo:
             f"'{self._stage.url}/v1/stream?from=beginning'",
             "",
             self._screen.paint("head", "Try to lose something:"),
-            *victims,
+            *self._victims(self._look_for_hosts()),
             "  After each kill an independent consumer counts. Customers keep writing. Ctrl-C ends it.",
             "")
+
+    def _victims(self, hosts):
+        """Lines that can be pasted whole."""
+        return [f"  kill -9 {self._stage.process.pid:<8}  # voxbusd",
+                *(f"  kill -9 {pid:<8}  # voxbus-host of {channel}" for channel, pid in sorted(hosts.items()))]
+
+    def _say_who_runs_now(self):
+        """After a death, once all are up again."""
+        hosts = self._look_for_hosts()
+        if self._pids_changed and len(hosts) == len(stage.CHANNELS):
+            self._pids_changed = False
+            self._screen.say(self._screen.paint("head", "Now there are:"), *self._victims(hosts))
 
     # ---- looking after the processes ------------------------------------------------------------
 
@@ -141,9 +159,13 @@ class Demo:
         """Lets time pass; looks after what dies meanwhile, and counts after each death."""
         deadline = time.monotonic() + seconds
         while True:
-            if not self._options.fast and self._attend() and self._deaths:
-                self._deaths.clear()
-                self._count()
+            if not self._options.fast:
+                if self._attend():
+                    self._deaths.clear()
+                    self._pids_changed = True
+                    self._count()
+                elif self._pids_changed:
+                    self._say_who_runs_now()
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -177,8 +199,9 @@ class Demo:
 
     def last_count(self):
         """Printed when a person ends the demo; before the first mail there is nothing to count."""
-        self.ended_well = self._stage.token is None
-        if self._stage.token:
+        self.ended_well = True
+        if self._stage and self._stage.token:
+            self.ended_well = False
             self._attend()
             self._count("at the end")
 
@@ -215,7 +238,10 @@ class Demo:
 
     def close(self):
         """Ends the daemon and clears away; keeps everything when something went wrong."""
-        stopped = self._stage.stop()
+        if self._stage is None:
+            return
+        # Whoever ends it this early may end voxbusd before it can answer.
+        stopped = self._stage.stop() or self._stage.token is None
         if not stopped and self.ended_well:
             self._screen.say("voxbusd did not end as it was asked to")
         self.ended_well = self.ended_well and stopped
@@ -241,11 +267,11 @@ def main():
     def interrupt(signum, frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
     demo = Demo(options)
     try:
         try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, interrupt)
             demo.run()
         except KeyboardInterrupt:
             print(flush=True)
