@@ -10,9 +10,11 @@ Five lines, and nothing is lost when they stop in between:
         handle(event)
 
 `consume` is a named, durable consumer: an event counts as acknowledged when the loop comes back for
-the next one. If the body raises, breaks off or the program dies, that event comes again later, so
-`handle` must bear to see one twice (event["id"] never changes). Several programs that consume under
-one name share the work; a conversation stays with one of them.
+the next one. If the body raises, breaks off or the program dies, that event comes again, so
+`handle` must bear to see one twice (event["id"] never changes). What was fetched and not yet yielded
+is given back when the loop is left, so that the next run begins where this one ended. Several programs that consume under
+one name share the work; a conversation stays with one of them at a time. What an administrator has
+set for a consumer that exists stays as it is: only what a call names is asked for.
 
 `stream` only watches and keeps no state in the daemon; `events` reads from one place to the end.
 All three reconnect by themselves with a growing, random pause. A refusal (wrong token, unknown
@@ -167,19 +169,32 @@ def consume(name, url=DEFAULT_URL, token=None, start="now", filter=None, member=
 
     start     where a new consumer begins: "now", "beginning" or a sequence; an existing one goes on
     filter    {"channel": ["support-mail"], "kind": ["mail"], "text": "refund"}: any of the values
-              of one member, all of the members
+              of one member, all of the members; without it an existing consumer keeps its own
     member    the name of this worker within the consumer
     batch     events fetched at once; must be handled within ack_within, else they are redelivered
-    settings  further members of the consumer: ack_within="60s", max_deliver=10, max_in_flight=...
+    settings  further members of the consumer: ack_within="60s", max_deliver=10, max_in_flight=...,
+              and group=False when order within a conversation does not matter
+
+    A filter or setting that differs from the existing consumer's raises Problem (409): it is
+    changed by PUT /v1/consumers/NAME?update=1, not by whoever comes along.
     """
     client = Client(url, token)
     patience = _Patience(sleep)
     path = "/v1/consumers/" + urllib.parse.quote(name, safe="")
-    state = {"from": start, **settings}
-    if filter:
-        state["filter"] = filter
+    wanted = {**settings, **({"filter": filter} if filter else {})}
     request = {"max": batch, "wait": wait, "member": member or f"{socket.gethostname()}-{os.getpid()}"}
-    handled = []
+    handled, waiting = [], []
+
+    def declare():
+        body = wanted
+        try:
+            client.json("GET", path)
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            body = {"from": start, "group": True, **wanted}
+        if body:
+            client.json("PUT", path, body=body)
 
     def acknowledge():
         if handled:
@@ -188,22 +203,36 @@ def consume(name, url=DEFAULT_URL, token=None, start="now", filter=None, member=
 
     def next_batch():
         acknowledge()
-        return client.json("POST", path + "/fetch", body=request)["events"]
+        waiting.extend(client.json("POST", path + "/fetch", body=request)["events"])
 
+    def give_back(current):
+        """At the end. The event at hand counts as delivered, so that one which always fails is
+        parked at last; those behind it were never looked at."""
+        acknowledge()
+        if current:
+            client.json("POST", path + "/ack", body={"nack": [current]})
+        if waiting:
+            client.json("POST", path + "/ack", body={"release": [e["sequence"] for e in waiting]})
+
+    current = None
     try:
-        patience.insist(lambda: client.json("PUT", path, body=state))
+        patience.insist(declare)
         while True:
             acknowledged_at = time.monotonic()
-            for event in patience.insist(next_batch):
+            patience.insist(next_batch)
+            while waiting:
+                event = waiting.pop(0)
+                current = event["sequence"]
                 yield event
-                handled.append(event["sequence"])
+                handled.append(current)
+                current = None
                 if time.monotonic() - acknowledged_at > 1.0:
                     patience.insist(acknowledge)
                     acknowledged_at = time.monotonic()
     finally:
-        # The loop was left: what it had handled before is acknowledged, the last one comes again.
+        # The loop was left. What cannot be given back now comes again after ack_within.
         try:
-            acknowledge()
+            give_back(current)
         except (Unreachable, Problem):
             pass
         client.close()

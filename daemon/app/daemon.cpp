@@ -12,6 +12,7 @@
 #include "app/status.hpp"
 #include "base/log.hpp"
 #include "base/posix.hpp"
+#include "bus/positions.hpp"
 #include "intake/normalise.hpp"
 #include "model/limits.hpp"
 
@@ -21,8 +22,9 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr auto kTurn = 1s;           // how often main looks around
-constexpr auto kLoopsMayRest = 10s;  // a loop that did not turn for so long hangs
+constexpr auto kTurn = 1s;            // how often main looks around
+constexpr auto kLoopsMayRest = 10s;   // a loop that did not turn for so long hangs
+constexpr auto kCommitMayTake = 30s;  // a slow disk is no hang
 
 // Nothing is acknowledged any more; the service manager starts us again, and the journal is mended.
 [[noreturn]] void end_at_once(const Error& error) {
@@ -65,6 +67,7 @@ std::optional<int> Daemon::open_journal() {
   options.directory = state_ / "journal";
   options.clock = &clock_;
   options.on_fatal = end_at_once;
+  options.told = bus::highest_told(state_ / "positions");
   std::optional<config::SecretReference> master_key;
   configuration_.with([&](const auto& configuration) {
     options.installation = configuration.installation;
@@ -92,6 +95,12 @@ std::optional<int> Daemon::open_journal() {
     return kFailure;
   }
   journal_ = std::move(*opened);
+  const auto configured =
+      configuration_.with([](const auto& configuration) { return configuration.installation; });
+  if (configured != journal_->installation()) {
+    log::warn("installation '{}' of voxbus.yaml is not used: this journal was made as '{}'",
+              configured, journal_->installation());
+  }
   return std::nullopt;
 }
 
@@ -131,6 +140,8 @@ std::optional<int> Daemon::listen() {
     if (stats.failed) return "the journal failed";
     if (stats.waiting_for_space)
       return "the disk is full: channels wait at their cursors until there is space";
+    if (stats.waiting_for_lock)
+      return "another process holds the journal's lock: end whatever has journal.db open";
     return std::nullopt;
   };
   auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
@@ -212,7 +223,7 @@ void Daemon::turn() {
 bool Daemon::is_alive() const {
   const auto now = std::chrono::steady_clock::now();
   return now - supervisor_->last_turn() < kLoopsMayRest &&
-         now - server_->last_turn() < kLoopsMayRest;
+         now - server_->last_turn() < kLoopsMayRest && journal_->stats().silent < kCommitMayTake;
 }
 
 std::string Daemon::status_line() const {
@@ -222,8 +233,10 @@ std::string Daemon::status_line() const {
   });
   const auto stats = journal_->stats();
   return fmt::format("{}{} of {} channels up, {} events",
-                     stats.waiting_for_space ? "WAITING FOR SPACE; " : "", up, channels.size(),
-                     journal_->end().position);
+                     stats.waiting_for_space  ? "WAITING FOR SPACE; "
+                     : stats.waiting_for_lock ? "WAITING FOR THE JOURNAL'S LOCK; "
+                                              : "",
+                     up, channels.size(), journal_->end().position);
 }
 
 json::object Daemon::status_json() const {
@@ -233,6 +246,31 @@ json::object Daemon::status_json() const {
           {"channels", channels_json(supervisor_->status(), stats)},
           {"journal", journal_json(stats)}};
 }
+
+namespace {
+
+// The keys of voxbus.yaml whose change a reload cannot apply.
+std::string needing_restart(const config::Configuration& before,
+                            const config::Configuration& after) {
+  std::string names;
+  const auto compare = [&](const char* name, const auto& a, const auto& b) {
+    if (a == b) return;
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  };
+  compare("listen", before.listen, after.listen);
+  compare("socket", before.socket, after.socket);
+  compare("state", before.state, after.state);
+  compare("hosts", before.hosts, after.hosts);
+  compare("origins", before.origins, after.origins);
+  compare("max_connections", before.max_connections, after.max_connections);
+  compare("log_level", before.log_level, after.log_level);
+  compare("journal.wal_ceiling", before.wal_ceiling, after.wal_ceiling);
+  compare("journal.queue", before.queue, after.queue);
+  compare("master_key", before.master_key, after.master_key);
+  return names;
+}
+
+}  // namespace
 
 // Plan and apply: a file with any problem changes nothing; otherwise only what changed restarts.
 void Daemon::reload() {
@@ -245,20 +283,19 @@ void Daemon::reload() {
                problems.list().size() == 1 ? "" : "s");
   } else {
     const auto touched = supervisor_->apply(configuration.channels);
-    const bool main_changed = configuration_.with([&](auto& held) {
-      const bool changed =
-          held.listen != configuration.listen || held.state != configuration.state ||
-          held.socket != configuration.socket || held.installation != configuration.installation;
+    const auto for_a_restart = configuration_.with([&](auto& held) {
+      auto names = needing_restart(held, configuration);
       held.channels = configuration.channels;
       held.manifests = configuration.manifests;
-      return changed;
+      return names;
     });
     problems_.with([&](auto& held) { held = std::move(problems); });
     std::string names;
     for (const auto& name : touched) names += (names.empty() ? "" : ", ") + name;
     log::info("reloaded: {}", touched.empty() ? "no channel changed" : "changed " + names);
-    if (main_changed)
-      log::warn("voxbus.yaml changed: listen, socket, state and installation need a restart");
+    if (!for_a_restart.empty())
+      log::warn("voxbus.yaml changed: {} {} effect at a restart", for_a_restart,
+                for_a_restart.find(',') == std::string::npos ? "takes" : "take");
   }
   manager_.ready();
 }
@@ -266,9 +303,15 @@ void Daemon::reload() {
 void Daemon::stop() {
   log::info("stopping");
   manager_.stopping();
-  supervisor_->stop();
+  const bool all_ended = supervisor_->stop();
   journal_->stop();  // what the channels still had is committed; nobody waits for space any longer
   server_->stop();
+  if (!all_ended) {
+    log::critical(
+        "an inline plugin does not end: the process ends with it; all that was taken is durable");
+    spdlog::default_logger()->flush();
+    ::_exit(kFailure);
+  }
   server_.reset();
   supervisor_.reset();
   consumers_.reset();

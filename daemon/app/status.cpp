@@ -49,7 +49,8 @@ json::object journal_json(const journal::Stats& stats) {
           {"quarantined", stats.quarantined_total},
           {"rows_lost", stats.rows_lost},
           {"unreadable", stats.unreadable},
-          {"waiting_for_space", stats.waiting_for_space}};
+          {"waiting_for_space", stats.waiting_for_space},
+          {"waiting_for_lock", stats.waiting_for_lock}};
 }
 
 json::array plugins_json(const std::vector<config::Manifest>& manifests,

@@ -13,6 +13,34 @@ Result<value> parse(std::string_view text, std::size_t max_depth,
   return parsed;
 }
 
+namespace {
+
+std::size_t members_of(const value& in) {
+  std::size_t count = 0;
+  if (const auto* object = in.if_object()) {
+    count += object->size();
+    for (const auto& member : *object) count += members_of(member.value());
+  } else if (const auto* array = in.if_array()) {
+    for (const auto& entry : *array) count += members_of(entry);
+  }
+  return count;
+}
+
+}  // namespace
+
+// In valid JSON a colon outside of strings stands behind each key, and nowhere else.
+bool has_repeated_keys(std::string_view text, const value& parsed) {
+  std::size_t keys = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == ':') ++keys;
+    if (text[at] != '"') continue;
+    for (++at; at < text.size() && text[at] != '"'; ++at) {
+      if (text[at] == '\\') ++at;
+    }
+  }
+  return keys != members_of(parsed);
+}
+
 std::optional<std::string_view> text_at(const object& in, std::string_view key) {
   const auto* member = in.if_contains(key);
   if (!member || !member->is_string()) return std::nullopt;

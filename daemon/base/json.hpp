@@ -29,6 +29,10 @@ using boost::json::value;
 [[nodiscard]] const object* object_at(const object& in, std::string_view key);
 [[nodiscard]] const array* array_at(const object& in, std::string_view key);
 
+// Whether an object of `parsed`, which was made of `text`, was given a member twice: readers differ
+// in which one they take.
+[[nodiscard]] bool has_repeated_keys(std::string_view text, const value& parsed);
+
 // Appends `text` as a JSON string, quotes included.
 void append_string(std::string& out, std::string_view text);
 

@@ -161,4 +161,38 @@ std::optional<std::string> from_base64(std::string_view text) {
   return out;
 }
 
+// C1 controls (U+0080-9F), embeddings and overrides (U+202A-202E), isolates (U+2066-2069), the BOM
+// as a character (U+FEFF), line and paragraph separators (U+2028, U+2029).
+CharacterSort sort_of(std::string_view at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(at[i]); };
+  if (byte(0) == 0xC2 && at.size() > 1 && byte(1) < 0xA0) return CharacterSort::unsafe;
+  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x80) {
+    if (byte(2) >= 0xAA && byte(2) <= 0xAE) return CharacterSort::unsafe;
+    if (byte(2) == 0xA8 || byte(2) == 0xA9) return CharacterSort::line_break;
+  }
+  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9)
+    return CharacterSort::unsafe;
+  if (byte(0) == 0xEF && at.size() > 2 && byte(1) == 0xBB && byte(2) == 0xBF)
+    return CharacterSort::unsafe;
+  return CharacterSort::plain;
+}
+
+std::size_t utf8_length(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+bool has_unsafe(std::string_view text, bool running) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x80) {
+      const bool allowed = byte >= 0x20 || (running && (byte == '\n' || byte == '\t'));
+      if (!allowed || byte == 0x7f) return true;
+    } else if (sort_of(text.substr(at)) != CharacterSort::plain) {
+      return true;
+    }
+    at += utf8_length(byte);
+  }
+  return false;
+}
+
 }  // namespace voxbus

@@ -28,4 +28,16 @@ namespace voxbus {
 [[nodiscard]] std::string to_base64(std::string_view bytes);
 [[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
 
+// What a character is to text that people read. Unsafe are controls, which terminals obey, and the
+// embeddings, overrides and isolates that make text read differently than it is written
+// (CVE-2021-42574); line_break are the line and paragraph separators.
+enum class CharacterSort { plain, line_break, unsafe };
+// Of one whole character beyond ASCII at the beginning of `at`, which is UTF-8.
+[[nodiscard]] CharacterSort sort_of(std::string_view at);
+// Bytes of the character that begins so.
+[[nodiscard]] std::size_t utf8_length(unsigned char lead);
+// Whether UTF-8 holds a character that is not plain; of ASCII's controls line feeds and tabs are
+// allowed in running text.
+[[nodiscard]] bool has_unsafe(std::string_view text, bool running);
+
 }  // namespace voxbus

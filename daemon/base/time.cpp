@@ -41,7 +41,7 @@ Error not_a_time(std::string_view text) {
 
 bool is_writable(TimePoint time) {
   using namespace std::chrono;
-  return time >= sys_days{year{1} / January / 1} && time < sys_days{year{9999} / December / 31};
+  return time >= kEarliest && time < sys_days{year{9999} / December / 31};
 }
 
 void append_rfc3339(std::string& out, TimePoint time) {

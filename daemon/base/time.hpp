@@ -31,6 +31,7 @@ class SystemClock final : public Clock {
 };
 
 // The years that RFC 3339 can write, 0001 to 9999.
+inline constexpr TimePoint kEarliest = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
 [[nodiscard]] bool is_writable(TimePoint time);
 // "2026-11-22T17:43:08.000123Z"; the fraction is left out when it is zero. Only for a writable
 // time.

@@ -32,9 +32,17 @@ bool is_consumer_name(std::string_view name) {
                      [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
 }
 
+ConsumerSpec ConsumerRequest::applied_to(ConsumerSpec spec) const {
+  if (filter) spec.filter = *filter;
+  if (max_in_flight) spec.rules.max_in_flight = *max_in_flight;
+  if (ack_within) spec.rules.ack_within = *ack_within;
+  if (max_deliver) spec.rules.max_deliver = *max_deliver;
+  if (group) spec.rules.group = *group;
+  return spec;
+}
+
 Outcome<ConsumerRequest> read_consumer_request(const json::object& body) {
   ConsumerRequest request;
-  auto& rules = request.spec.rules;
   for (const auto& [key, value] : body) {
     const std::string name(key.data(), key.size());
     const auto bad = [&](std::string why) {
@@ -47,15 +55,15 @@ Outcome<ConsumerRequest> read_consumer_request(const json::object& body) {
       if (!value.is_object()) return bad("an object is expected");
       auto filter = Filter::from_json(value.get_object());
       if (!filter) return refuse(Cause::invalid, filter.error().message, name);
-      request.spec.filter = std::move(*filter);
+      request.filter = std::move(*filter);
     } else if (name == "max_in_flight") {
       const auto number = number_within(value, 1, 10'000);
       if (!number) return bad("a number from 1 to 10000 is expected");
-      rules.max_in_flight = static_cast<std::size_t>(*number);
+      request.max_in_flight = static_cast<std::size_t>(*number);
     } else if (name == "max_deliver") {
       const auto number = number_within(value, 1, 1000);
       if (!number) return bad("a number from 1 to 1000 is expected");
-      rules.max_deliver = static_cast<std::uint32_t>(*number);
+      request.max_deliver = static_cast<std::uint32_t>(*number);
     } else if (name == "ack_within") {
       const auto text = json::text_at(body, name);
       const auto duration =
@@ -65,10 +73,10 @@ Outcome<ConsumerRequest> read_consumer_request(const json::object& body) {
       if (*duration < std::chrono::milliseconds(10) || *duration > std::chrono::hours(12)) {
         return bad("from 10ms to 12h are possible");
       }
-      rules.ack_within = *duration;
+      request.ack_within = *duration;
     } else if (name == "group") {
       if (!value.is_bool()) return bad("true or false is expected");
-      rules.group = value.get_bool();
+      request.group = value.get_bool();
     } else {
       return bad(
           "unknown member; known are from, filter, max_in_flight, ack_within, max_deliver, group");

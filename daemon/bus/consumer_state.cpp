@@ -98,7 +98,7 @@ std::vector<Delivery> ConsumerState::redeliver(std::string_view member, std::siz
 bool ConsumerState::has_room() const {
   // Events kept for another member take room of their own, so that one busy key cannot grow the
   // state without bound.
-  return leased_ < rules_.max_in_flight && open_.size() < 2 * rules_.max_in_flight;
+  return leased_ < rules_.max_in_flight && has_room_again();
 }
 
 bool ConsumerState::offer(model::Position position, std::uint64_t key, std::string_view member,
@@ -166,11 +166,9 @@ void ConsumerState::undo(model::Position position) {
   entry->second.due = Time{};
 }
 
-bool ConsumerState::reopen(model::Position position, Time now) {
-  if (open_.size() >= 2 * rules_.max_in_flight) return false;
+void ConsumerState::reopen(model::Position position, std::uint64_t key, Time now) {
   auto& entry = open_[position];
-  if (!entry.leased) entry = Entry{.due = now};
-  return true;
+  if (!entry.leased) entry = Entry{.key = key, .due = now};
 }
 
 void ConsumerState::drop(model::Position position) {

@@ -92,8 +92,10 @@ class ConsumerState {
   [[nodiscard]] bool nack(model::Position position, std::chrono::milliseconds delay, Time now);
   // Gives back what could not be handed over: the attempt does not count.
   void undo(model::Position position);
-  // A parked event again from the first attempt; false when there is no room.
-  [[nodiscard]] bool reopen(model::Position position, Time now);
+  // Whether reopen() may be called.
+  [[nodiscard]] bool has_room_again() const { return open_.size() < 2 * rules_.max_in_flight; }
+  // A parked event of the partition `key` again, from the first attempt.
+  void reopen(model::Position position, std::uint64_t key, Time now);
   // It can never be delivered any more: its row is gone.
   void drop(model::Position position);
 

@@ -24,6 +24,20 @@ json::object spec_json(const ConsumerSpec& spec) {
   return out;
 }
 
+// The members in which two specifications differ: "filter, ack_within". Empty: in none.
+std::string difference(const ConsumerSpec& one, const ConsumerSpec& other) {
+  std::string out;
+  const auto compare = [&](std::string_view member, bool same) {
+    if (!same) out += (out.empty() ? "" : ", ") + std::string(member);
+  };
+  compare("filter", one.filter.canonical() == other.filter.canonical());
+  compare("group", one.rules.group == other.rules.group);
+  compare("max_in_flight", one.rules.max_in_flight == other.rules.max_in_flight);
+  compare("ack_within", one.rules.ack_within == other.rules.ack_within);
+  compare("max_deliver", one.rules.max_deliver == other.rules.max_deliver);
+  return out;
+}
+
 }  // namespace
 
 Consumers::Consumers(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -50,6 +64,32 @@ Result<std::unique_ptr<Consumers>> Consumers::open(const std::filesystem::path& 
   return std::unique_ptr<Consumers>(new Consumers(std::move(parts)));
 }
 
+// A journal that lost its tail, or an older copy that was put back, no longer has all that this
+// consumer had read: it goes on where both lines part, and what it held beyond is forgotten, so
+// that nothing of the old line is settled against an event of the new one. Kept at once: the file
+// must not speak of the old line any longer.
+Status Consumers::Parts::go_back(StoredConsumer& record) {
+  auto& state = record.state;
+  const model::Sequence head{record.epoch, state.head};
+  const auto start = feed.resolve(head);
+  if (start.outcome == Start::Outcome::gone) return {};
+  auto valid = start.after;
+  if (start.outcome == Start::Outcome::invalid) {
+    const auto end = feed.end();
+    const bool put_back = head.epoch == end.epoch && head.position > end.position;
+    // Positions of another journal mean nothing here.
+    valid = put_back ? end.position : feed.oldest().position - 1;
+  }
+  if (valid >= state.head) return {};
+  log::warn("consumer {} goes back from {} to {}: the journal no longer has what it had read",
+            record.name, model::format(head), model::format(feed.at(valid)));
+  std::erase_if(state.open, [&](const auto& open) { return open.position > valid; });
+  state.head = valid;
+  state.floor = std::min(state.floor, valid);
+  VOXBUS_CHECK(positions->forget_parked_after(record.id, valid));
+  return positions->save(record.id, feed.at(valid).epoch, state, {}, {});
+}
+
 Status Consumers::Parts::load() {
   VOXBUS_TRY(stored, positions->load());
   for (auto& record : stored) {
@@ -62,22 +102,9 @@ Status Consumers::Parts::load() {
       log::warn("consumer {} cannot be used: {}", record.name, request.error().detail);
       continue;
     }
+    VOXBUS_CHECK(go_back(record));
     auto& state = record.state;
-    const auto start = feed.resolve(model::Sequence{record.epoch, state.head});
-    // Positions of another journal mean nothing here; a lost tail was read, its successors were
-    // not.
-    const auto valid =
-        start.outcome == Start::Outcome::invalid ? feed.oldest().position - 1 : start.after;
-    if (start.outcome != Start::Outcome::gone && valid < state.head) {
-      log::warn("consumer {} goes back from {} to {}: the journal no longer has what it had read",
-                record.name, model::format({record.epoch, state.head}),
-                model::format(feed.at(valid)));
-      std::erase_if(state.open, [&](const auto& open) { return open.position > valid; });
-      state.head = valid;
-      state.floor = std::min(state.floor, valid);
-      VOXBUS_CHECK(positions->forget_parked_after(record.id, valid));
-    }
-    auto handle = std::make_shared<Guarded<Consumer>>(record.name, std::move(request->spec), state);
+    auto handle = std::make_shared<Guarded<Consumer>>(record.name, request->applied_to({}), state);
     handle->with([&](Consumer& consumer) {
       consumer.id = record.id;
       consumer.created = record.created;
@@ -136,25 +163,23 @@ Outcome<Consumers::Put> Consumers::put(const std::string& name, const ConsumerRe
         "a consumer's name has up to 64 of a-z 0-9 . _ - and begins with a letter or digit",
         "name");
   }
-  const auto spec_text = json::serialize(spec_json(request.spec));
   const auto start = parts.feed.resolve(request.from);
   // Under the lock of all: two that create one name at the same time must not both succeed.
   return parts.all.with([&](auto& consumers) -> Outcome<Put> {
     if (const auto found = consumers.find(name); found != consumers.end()) {
       return found->second->with([&](Consumer& consumer) -> Outcome<Put> {
-        const bool same_filter =
-            consumer.spec.filter.canonical() == request.spec.filter.canonical();
-        const bool same_group = consumer.spec.rules.group == request.spec.rules.group;
-        if ((!same_filter || !same_group) && !update) {
-          return refuse(Cause::conflict, "consumer '" + name + "' exists with another " +
-                                             (same_filter ? "group" : "filter") +
-                                             ": add ?update=1 to change it");
+        auto wanted = request.applied_to(consumer.spec);
+        const auto differs = difference(consumer.spec, wanted);
+        if (!differs.empty() && !update) {
+          return refuse(Cause::conflict, "consumer '" + name + "' exists with another " + differs +
+                                             ": leave it out, or add ?update=1 to change it");
         }
-        if (!same_filter || consumer.spec.rules != request.spec.rules) {
-          if (const auto changed = parts.positions->change_spec(consumer.id, spec_text); !changed)
+        if (!differs.empty()) {
+          const auto text = json::serialize(spec_json(wanted));
+          if (const auto changed = parts.positions->change_spec(consumer.id, text); !changed)
             return unavailable(changed.error());
-          consumer.spec = request.spec;
-          consumer.state.set_rules(request.spec.rules);
+          consumer.spec = std::move(wanted);
+          consumer.state.set_rules(consumer.spec.rules);
         }
         return Put{false, parts.describe(consumer)};
       });
@@ -169,12 +194,13 @@ Outcome<Consumers::Put> Consumers::put(const std::string& name, const ConsumerRe
     StoredConsumer stored;
     stored.name = name;
     stored.created = format_rfc3339(parts.clock.now());
-    stored.spec = spec_text;
+    const auto spec = request.applied_to({});
+    stored.spec = json::serialize(spec_json(spec));
     stored.epoch = parts.feed.at(start.after).epoch;
     stored.state = {start.after, start.after, {}};
     const auto id = parts.positions->insert(stored);
     if (!id) return unavailable(id.error());
-    auto handle = std::make_shared<Guarded<Consumer>>(name, request.spec, stored.state);
+    auto handle = std::make_shared<Guarded<Consumer>>(name, spec, stored.state);
     consumers.emplace(name, handle);
     return handle->with([&](Consumer& consumer) -> Outcome<Put> {
       consumer.id = *id;

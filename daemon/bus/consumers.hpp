@@ -28,10 +28,17 @@ struct ConsumerSpec {
   DeliveryRules rules;
 };
 
-// What PUT /v1/consumers/NAME carries: "from" beside the specification.
+// What PUT /v1/consumers/NAME carries: where a new consumer begins, and what is wanted of its
+// specification. What is absent stays as it is, and is the default for a new one.
 struct ConsumerRequest {
-  ConsumerSpec spec;
   std::string from = "now";
+  std::optional<Filter> filter;
+  std::optional<std::size_t> max_in_flight;
+  std::optional<std::chrono::milliseconds> ack_within;
+  std::optional<std::uint32_t> max_deliver;
+  std::optional<bool> group;
+
+  [[nodiscard]] ConsumerSpec applied_to(ConsumerSpec spec) const;
 };
 // {"from", "filter", "max_in_flight", "ack_within", "max_deliver", "group"}, all optional.
 [[nodiscard]] Outcome<ConsumerRequest> read_consumer_request(const json::object& body);
@@ -67,8 +74,8 @@ class Consumers {
     bool created = false;
     json::object consumer;
   };
-  // The same again changes nothing; other delivery rules are taken over; another filter, or group
-  // turned on or off, is a conflict unless `update`.
+  // The same again changes nothing, and neither does what the request leaves out: an administrator
+  // may have set it since. Anything else that differs is a conflict, unless `update`.
   [[nodiscard]] Outcome<Put> put(const std::string& name, const ConsumerRequest& request,
                                  bool update);
   [[nodiscard]] Outcome<json::object> show(const std::string& name);
@@ -82,13 +89,19 @@ class Consumers {
   // Events that were fetched and could not be handed over: as if they had not been.
   void undo(const std::string& name, const std::vector<model::Position>& positions);
 
-  // Sequences of a lost tail are passed over; one that was never delivered refuses them all.
+  // All four: sequences of a lost tail are passed over; one that was never delivered, or whose
+  // epoch never was, refuses them all.
   [[nodiscard]] Outcome<Settled> ack(const std::string& name,
                                      const std::vector<model::Sequence>& sequences);
   [[nodiscard]] Outcome<Settled> ack_through(const std::string& name, model::Sequence sequence);
   [[nodiscard]] Outcome<Settled> nack(const std::string& name,
                                       const std::vector<model::Sequence>& sequences,
                                       std::chrono::milliseconds delay);
+
+  // Events that were fetched and not looked at, as when a program ends: free for others at once,
+  // and the delivery does not count.
+  [[nodiscard]] Outcome<Settled> release(const std::string& name,
+                                         const std::vector<model::Sequence>& sequences);
 
   // {"parked": [{"sequence", "attempts", "since", "event"}]}, ascending, at most `max`.
   [[nodiscard]] Outcome<json::object> parked(const std::string& name, std::size_t max);

@@ -141,17 +141,23 @@ Outcome<Settled> Consumers::Parts::settle(const std::string& name, Action&& acti
   return outcome;
 }
 
+std::optional<Refusal> Consumers::Parts::refuse_strange(
+    const Consumer& consumer, const std::vector<model::Sequence>& sequences,
+    std::string_view parameter) const {
+  for (const auto sequence : sequences) {
+    const bool given = is_ours(sequence) && sequence.position <= consumer.state.head();
+    if (given || feed.was_lost(sequence)) continue;
+    return refuse(Cause::invalid, model::format(sequence) + " was never delivered to this consumer",
+                  std::string(parameter));
+  }
+  return std::nullopt;
+}
+
 Outcome<Settled> Consumers::ack(const std::string& name,
                                 const std::vector<model::Sequence>& sequences) {
   auto& parts = *parts_;
   return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    for (const auto sequence : sequences) {
-      if (parts.is_ours(sequence) && sequence.position > consumer.state.head()) {
-        return refuse(Cause::invalid,
-                      model::format(sequence) + " was never delivered to this consumer",
-                      "sequences");
-      }
-    }
+    if (auto strange = parts.refuse_strange(consumer, sequences, "sequences")) return strange;
     for (const auto sequence : sequences) {
       if (!parts.is_ours(sequence)) continue;
       if (consumer.state.ack(sequence.position) == ConsumerState::Acked::now) continue;
@@ -174,11 +180,8 @@ Outcome<Settled> Consumers::ack_through(const std::string& name, model::Sequence
       return refuse(Cause::conflict,
                     "members of a group acknowledge their own events one by one: give 'sequences'");
     }
-    if (!parts.is_ours(sequence)) return std::nullopt;
-    if (!consumer.state.ack_through(sequence.position)) {
-      return refuse(Cause::invalid,
-                    model::format(sequence) + " was never delivered to this consumer", "through");
-    }
+    if (auto strange = parts.refuse_strange(consumer, {sequence}, "through")) return strange;
+    if (parts.is_ours(sequence)) (void)consumer.state.ack_through(sequence.position);
     return std::nullopt;
   });
 }
@@ -188,6 +191,7 @@ Outcome<Settled> Consumers::nack(const std::string& name,
                                  std::chrono::milliseconds delay) {
   auto& parts = *parts_;
   return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    if (auto strange = parts.refuse_strange(consumer, sequences, "nack")) return strange;
     const auto now = parts.clock.steady();
     std::vector<model::Position> parked;
     for (const auto sequence : sequences) {
@@ -195,6 +199,18 @@ Outcome<Settled> Consumers::nack(const std::string& name,
         parked.push_back(sequence.position);
     }
     parts.park(consumer, parked, consumer.spec.rules.max_deliver);
+    return std::nullopt;
+  });
+}
+
+Outcome<Settled> Consumers::release(const std::string& name,
+                                    const std::vector<model::Sequence>& sequences) {
+  auto& parts = *parts_;
+  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
+    if (auto strange = parts.refuse_strange(consumer, sequences, "release")) return strange;
+    for (const auto sequence : sequences) {
+      if (parts.is_ours(sequence)) consumer.state.undo(sequence.position);
+    }
     return std::nullopt;
   });
 }
@@ -247,7 +263,16 @@ Outcome<std::size_t> Consumers::redeliver_parked(
     }
     std::size_t count = 0;
     for (const auto position : wanted) {
-      if (!consumer.state.reopen(position, parts.clock.steady())) break;
+      if (!consumer.state.has_room_again()) break;
+      // Its key is not kept beside what is parked, and a group must not split its conversation.
+      const auto event = parts.feed.event(position);
+      if (!event && event.error().kind == Error::Kind::retry) {
+        if (count == 0) return unavailable(event.error());
+        break;
+      }
+      // One whose row is gone is dropped when it is to be delivered.
+      const auto key = event ? key_of((*event)->event()) : 0;
+      consumer.state.reopen(position, key, parts.clock.steady());
       consumer.taken_up.push_back(position);
       ++count;
     }

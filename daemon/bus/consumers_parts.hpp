@@ -5,7 +5,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/guarded.hpp"
@@ -53,6 +55,7 @@ struct Consumers::Parts {
   }
 
   Status load();
+  Status go_back(StoredConsumer& record);
   Status save(Consumer& consumer);
   void park(Consumer& consumer, const std::vector<model::Position>& which, std::uint32_t attempts);
   json::object describe(Consumer& consumer);
@@ -60,6 +63,12 @@ struct Consumers::Parts {
     return {feed.at(consumer.state.floor()), consumer.state.in_flight()};
   }
   bool is_ours(model::Sequence sequence) const { return feed.at(sequence.position) == sequence; }
+
+  // Why a consumer may not settle these, if it was never given one of them. What a lost line gave
+  // it is none of that, and passed over.
+  std::optional<Refusal> refuse_strange(const Consumer& consumer,
+                                        const std::vector<model::Sequence>& sequences,
+                                        std::string_view parameter) const;
 
   Outcome<Fetched> fetch(Consumer& consumer, const std::string& member, std::size_t max,
                          std::size_t max_bytes);

@@ -180,23 +180,44 @@ model::Sequence Feed::at(model::Position position) const {
   return sequence;
 }
 
+bool Feed::was_lost(model::Sequence sequence) const {
+  const auto& epochs = parts_->journal.epochs();
+  if (epochs.empty() || sequence.epoch >= epochs.back().epoch) return false;
+  const auto next = std::find_if(epochs.begin(), epochs.end(),
+                                 [&](const auto& epoch) { return epoch.epoch > sequence.epoch; });
+  if (next == epochs.begin()) return false;
+  // A skipped epoch began nobody knows where; a known one at its first position, and what it has
+  // before the next one's is held.
+  const auto& named = *std::prev(next);
+  return named.epoch != sequence.epoch || sequence.position >= next->first;
+}
+
 Start Feed::resolve(model::Sequence sequence) const {
   const auto& epochs = parts_->journal.epochs();
-  const auto named = std::find_if(epochs.begin(), epochs.end(),
-                                  [&](const auto& epoch) { return epoch.epoch == sequence.epoch; });
-  if (named == epochs.end()) {
-    auto problem = model::format(sequence);
-    problem += " is of another journal: begin anew with now or beginning";
-    return {Start::Outcome::invalid, 0, std::move(problem)};
-  }
+  const auto end = parts_->journal.end();
+  const auto refused = [&](std::string_view why) {
+    return Start{Start::Outcome::invalid, 0,
+                 model::format(sequence) + std::string(why) + ": begin anew with now or beginning"};
+  };
+  // Epochs that the journal skipped were of a line that a restore undid, as a lost tail is.
+  const auto next = std::find_if(epochs.begin(), epochs.end(),
+                                 [&](const auto& epoch) { return epoch.epoch > sequence.epoch; });
+  if (next == epochs.begin() || sequence.epoch > end.epoch)
+    return refused(" is of another journal");
+  const auto named = std::prev(next);
   Start start;
   start.after = sequence.position;
-  // Beyond where its epoch was cut off: those events were lost, their successors were not read.
-  if (const auto next = std::next(named);
-      next != epochs.end() && sequence.position >= next->first) {
+  if (next == epochs.end()) {
+    // What is not there yet was never given: to take it for the end would pass over everything that
+    // comes until then. The place before an epoch's first event is its beginning.
+    if (sequence.position > end.position)
+      return refused(" lies beyond this journal's end, so it is of another journal or a lost tail");
+  } else if (sequence.epoch != named->epoch || sequence.position >= next->first) {
+    // Beyond where its epoch was cut off: those events were lost, their successors were not read.
     start.after = next->first - 1;
   }
-  start.after = std::min(start.after, end().position);
+  if (sequence.epoch == named->epoch && sequence.position < named->first - 1)
+    return refused(" is of another journal");
   if (start.after + 1 < parts_->journal.oldest()) start.outcome = Start::Outcome::gone;
   return start;
 }

@@ -65,9 +65,13 @@ class Feed {
   [[nodiscard]] model::Sequence oldest() const;
   // The sequence of a position: its epoch is the one that was open when it was written.
   [[nodiscard]] model::Sequence at(model::Position position) const;
+  // Whether a sequence may be of a line that a lost tail or a restore has ended: of an older epoch,
+  // and not what stands at its position.
+  [[nodiscard]] bool was_lost(model::Sequence sequence) const;
   // "now", "beginning", a sequence (what comes after it), an RFC 3339 time (from the first event
-  // recorded then or later; reads from the disk). A sequence of a former epoch's lost tail stands
-  // for the beginning of the epoch that replaced it.
+  // recorded then or later; reads from the disk). A sequence of a former epoch's lost tail, or of
+  // an epoch that the journal skipped, stands for the beginning of the epoch that replaced it. One
+  // of an unknown epoch or beyond the end is invalid: it is of another journal.
   [[nodiscard]] Start resolve(std::string_view from);
   [[nodiscard]] Start resolve(model::Sequence sequence) const;
 

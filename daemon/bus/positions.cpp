@@ -99,14 +99,16 @@ Status make_usable(Base& base) {
   return prepare(base);
 }
 
+constexpr const char* kIsWhole =
+    "SELECT count(*) = 1 AND max(quick_check) = 'ok' FROM pragma_quick_check(2)";
+
 Result<Opened> open_whole(const std::filesystem::path& file) {
   auto connection = Connection::open(file, Connection::Mode::create);
   if (!connection) return connection.error();
   Opened opened;
   opened.base.connection = std::make_unique<Connection>(std::move(*connection));
   auto& db = *opened.base.connection;
-  const auto whole =
-      db.number("SELECT count(*) = 1 AND max(quick_check) = 'ok' FROM pragma_quick_check(2)");
+  const auto whole = db.number(kIsWhole);
   const auto usable = whole ? make_usable(opened.base) : Status(whole.error());
   if (whole && *whole != 1) {
     opened.damage = "its check found faults";
@@ -137,6 +139,25 @@ Status set_aside(const std::filesystem::path& file, const std::string& why) {
 }
 
 }  // namespace
+
+std::optional<model::Sequence> highest_told(const std::filesystem::path& directory) {
+  const auto file = directory / "positions.db";
+  std::error_code code;
+  if (!std::filesystem::exists(file, code)) return std::nullopt;
+  auto connection = Connection::open(file, Connection::Mode::read);
+  if (!connection) return std::nullopt;
+  const auto whole = connection->number(kIsWhole);
+  const auto format = connection->number("PRAGMA user_version");
+  if (!whole || *whole != 1 || !format || *format != kFormat) return std::nullopt;
+  // What no sequence can be was not written by us.
+  auto highest = Statement::prepare(
+      *connection,
+      "SELECT epoch, head FROM consumers WHERE epoch BETWEEN 1 AND 9999 AND floor <= head "
+      "AND head BETWEEN 0 AND 999999999999999999 ORDER BY epoch DESC, head DESC LIMIT 1");
+  if (!highest || highest->step() != SQLITE_ROW) return std::nullopt;
+  return model::Sequence{static_cast<model::Epoch>(highest->integer(0)),
+                         static_cast<model::Position>(highest->integer(1))};
+}
 
 std::string encode_open(const std::vector<ConsumerState::Open>& open) {
   std::string out;

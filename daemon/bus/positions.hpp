@@ -14,6 +14,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,14 @@ class Positions {
   explicit Positions(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
+
+// The highest sequence that the consumers kept below `directory` were given, as their file says it,
+// for a journal that is about to be opened: when it ends before that, it is an older copy that was
+// put back, and must begin a new epoch so that no sequence names two events. Nothing when there is
+// no file, no consumer, or nothing that can be believed. Changes nothing but what SQLite mends
+// after a kill; no Positions may be open. A caller should take the epoch from it rather than the
+// position: the file carries no seals.
+[[nodiscard]] std::optional<model::Sequence> highest_told(const std::filesystem::path& directory);
 
 [[nodiscard]] std::string encode_open(const std::vector<ConsumerState::Open>& open);
 [[nodiscard]] Result<std::vector<ConsumerState::Open>> decode_open(std::string_view bytes);

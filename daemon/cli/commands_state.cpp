@@ -6,6 +6,7 @@
 #include "base/posix.hpp"
 #include "cli/commands.hpp"
 #include "config/configuration.hpp"
+#include "journal/journal.hpp"
 #include "journal/verify.hpp"
 #include "serve/tokens.hpp"
 
@@ -88,6 +89,13 @@ void run_verify(const Common& common, const std::string& directory) {
   if (!report->whole()) throw Trouble{kFailed, ""};
 }
 
+void run_restored(const Common& common) {
+  const auto journal = configuration_of(common).state / "journal";
+  if (const auto noted = journal::Journal::note_restored(journal); !noted)
+    throw Trouble{kFailed, noted.error().message};
+  if (!common.json) fmt::print("{}: the next start begins a new epoch\n", journal.string());
+}
+
 }  // namespace
 
 void add_token(CLI::App& app, Common& common) {
@@ -113,6 +121,10 @@ void add_journal(CLI::App& app, Common& common) {
   verify->add_option("DIRECTORY", *directory, "The journal's folder, instead of <state>/journal");
   verify->add_flag("--json", common.json, "As JSON");
   verify->callback([=, &common] { run_verify(common, *directory); });
+  command
+      ->add_subcommand("restored",
+                       "Say that it was put back from a backup: the next start begins a new epoch")
+      ->callback([&common] { run_restored(common); });
 }
 
 }  // namespace voxbus::cli

@@ -4,7 +4,10 @@
 #include <curl/curl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 #include "base/posix.hpp"
 #include "config/configuration.hpp"
@@ -64,6 +67,25 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* context) 
   return size;
 }
 
+bool may(const std::filesystem::path& path, int mode) { return ::access(path.c_str(), mode) == 0; }
+
+// Where the daemon's socket lies when its endpoint.json does not say so: it is in the state folder,
+// which belongs to the service alone, while members of the socket's group may use the socket.
+std::vector<std::filesystem::path> likely_sockets(const Common& common,
+                                                  const config::Configuration& configuration,
+                                                  bool state_is_closed) {
+  if (!configuration.socket.empty()) return {configuration.socket};
+  std::vector<std::filesystem::path> likely = {configuration.state / "voxbus.sock"};
+  // systemd's RuntimeDirectory= of the service; of another configuration we cannot know it, and
+  // must not ask the wrong daemon.
+  const char* runtime = std::getenv("RUNTIME_DIRECTORY");
+  if (state_is_closed && (runtime || common.configuration == Common{}.configuration)) {
+    likely.insert(likely.begin(),
+                  std::filesystem::path(runtime ? runtime : "/run/voxbus") / "voxbus.sock");
+  }
+  return likely;
+}
+
 }  // namespace
 
 struct Connection::Handle {
@@ -102,7 +124,10 @@ Connection::Connection(const Common& common)
   const auto configuration = config::load(common.configuration, problems);
   const auto file = configuration.state / "endpoint.json";
   const auto text = read_file(file, 64 << 10);
-  if (!text) unreachable("no daemon has written " + file.string());
+  if (!text) {
+    find_without_endpoint(common, configuration, file);
+    return;
+  }
   const auto parsed = json::parse(*text);
   if (!parsed || !parsed->is_object()) unreachable(file.string() + " cannot be read");
   const auto& endpoint = parsed->get_object();
@@ -113,6 +138,33 @@ Connection::Connection(const Common& common)
     socket_.clear();
 }
 Connection::~Connection() = default;
+
+void Connection::find_without_endpoint(const Common& common,
+                                       const config::Configuration& configuration,
+                                       const std::filesystem::path& file) {
+  const bool closed = !may(file, R_OK) && errno == EACCES;
+  std::string tried;
+  bool refused = false;
+  for (const auto& socket : likely_sockets(common, configuration, closed)) {
+    if (may(socket, R_OK | W_OK)) {
+      socket_ = socket.string();
+      base_ = "http://localhost";
+      return;
+    }
+    refused |= errno == EACCES;
+    tried += "; cannot use " + socket.string() + ": " + std::strerror(errno);
+  }
+  if (!token_.empty() && !configuration.listen.ends_with(":0")) {
+    base_ = "http://" + configuration.listen;
+    return;
+  }
+  if (!closed) unreachable("no daemon has written " + file.string());
+  throw Trouble{kUnreachable, "cannot read " + file.string() + ": " + std::strerror(EACCES) +
+                                  tried +
+                                  (refused ? "; root, the service's user and members of the "
+                                             "socket's group may; others need --url and a token"
+                                           : "; is voxbusd running?")};
+}
 
 Answer Connection::perform(const std::string& method, const std::string& path,
                            const std::string& body, const std::vector<std::string>& headers,

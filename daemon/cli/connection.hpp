@@ -13,6 +13,10 @@
 
 #include "base/json.hpp"
 
+namespace voxbus::config {
+struct Configuration;
+}
+
 namespace voxbus::cli {
 
 // Exit codes, after sysexits.h.
@@ -53,7 +57,9 @@ class Query {
 
 class Connection {
  public:
-  // Finds the daemon by its endpoint.json, or takes --url. Throws Trouble{kUnreachable}.
+  // Takes --url, or finds the daemon by its endpoint.json, or, where that cannot be read, by its
+  // socket: the configured one, the runtime directory's, the one beside the state. Throws
+  // Trouble{kUnreachable}.
   explicit Connection(const Common& common);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -71,6 +77,8 @@ class Connection {
 
  private:
   struct Handle;
+  void find_without_endpoint(const Common& common, const config::Configuration& configuration,
+                             const std::filesystem::path& file);
   Answer perform(const std::string& method, const std::string& path, const std::string& body,
                  const std::vector<std::string>& headers,
                  const std::function<bool(std::string_view)>* take);

@@ -204,12 +204,16 @@ void add_export(CLI::App& app, Common& common) {
                    "A date or a time, as 2026-11-01 or 2026-11-01T08:00:00Z")
       ->required();
   command->add_option("--until", options->until, "Only what was recorded before");
-  command->add_option("--format", options->format, "ndjson or csv")
-      ->check(CLI::IsMember({"ndjson", "csv"}))
-      ->capture_default_str();
-  command->add_option("--output", options->output, "A file; otherwise standard output");
-  command->add_flag("--resume", options->resume,
-                    "Go on where an interrupted export to the same file stopped");
+  auto* format = command->add_option("--format", options->format, "ndjson or csv")
+                     ->check(CLI::IsMember({"ndjson", "csv"}))
+                     ->capture_default_str();
+  command->add_flag("--json", common.json, "The same as --format ndjson")->excludes(format);
+  auto* output =
+      command->add_option("--output", options->output, "A file; otherwise standard output");
+  command
+      ->add_flag("--resume", options->resume,
+                 "Go on where an interrupted export to the same file stopped")
+      ->needs(output);
   options->filter.declare(*command);
   command->callback([=, &common] { run_export(common, *options); });
 }

@@ -30,7 +30,10 @@ int main(int count, char** arguments) {
                          add_export, add_consumer, add_token, add_journal, add_schema}) {
     add(app, common);
   }
-  app.add_subcommand("version", "Print the version")->callback([] {
+  auto* version = app.add_subcommand("version", "Print the version");
+  version->add_flag("--json", common.json, "As JSON");
+  version->callback([&common] {
+    if (common.json) return print_json(voxbus::json::object{{"version", VOXBUS_BUILD}});
     fmt::print("voxbus {}\n", VOXBUS_BUILD);
   });
   try {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/configuration.hpp"
 
+#include <unicode/uloc.h>
+
 #include <algorithm>
+#include <cctype>
 
 #include "config/mapping.hpp"
 #include "model/limits.hpp"
+#include "voxbus/abi.h"
 
 namespace voxbus::config {
 namespace {
@@ -20,8 +24,36 @@ bool is_channel_name(std::string_view name) {
 }
 
 bool is_region(std::string_view region) {
-  return region.size() == 2 &&
-         std::all_of(region.begin(), region.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  for (const char* const* known = uloc_getISOCountries(); *known; ++known) {
+    if (region == *known) return true;
+  }
+  return false;
+}
+
+// A name or address as the Host header carries it, without a port.
+bool is_host(std::string_view host) {
+  return !host.empty() && host.size() <= 253 && host.front() != '.' &&
+         std::all_of(host.begin(), host.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '-' || c == '.' || c == ':' || c == '[' || c == ']';
+         });
+}
+bool is_origin(std::string_view origin) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (origin.starts_with(scheme)) return is_host(origin.substr(scheme.size()));
+  }
+  return false;
+}
+
+// Reads a list of words that all must be of one kind.
+void read_words(Mapping& in, const char* key, std::vector<std::string>& out,
+                bool (*is_right)(std::string_view), const char* what, const char* example) {
+  in.words(key, out);
+  for (const auto& word : out) {
+    if (!is_right(word))
+      in.report(in.node(key)->mark,
+                "'" + utf8_repaired(utf8_prefix(word, 64)) + "' in '" + key + "' is " + what,
+                example);
+  }
 }
 
 void read_region(Mapping& in, std::string& region) {
@@ -59,8 +91,8 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
              {"info", std::string("info")},
              {"warning", std::string("warning")},
              {"error", std::string("error")}});
-  in.words("hosts", out.hosts);
-  in.words("origins", out.origins);
+  read_words(in, "hosts", out.hosts, is_host, "no host name", "as bus.example.org");
+  read_words(in, "origins", out.origins, is_origin, "no origin", "as https://desk.example.org");
   read_region(in, out.region);
   in.count("max_connections", out.max_connections, 1, 1'000'000);
   if (const auto* journal = in.node("journal")) {
@@ -100,7 +132,40 @@ void read_plain_keys(Mapping& in, Channel& channel) {
   in.duration("stop_within", channel.stop_within, kLeastStop, kMostStop);
 }
 
-Channel read_channel(const fs::path& file, const Configuration& all, Problems& problems) {
+// Why there is no such plugin: its manifest may be there and unreadable.
+void report_missing(Mapping& in, const Node& plugin, const std::string& name,
+                    const Configuration& all) {
+  std::string folders;
+  for (const auto& folder : all.plugin_folders) {
+    const auto manifest = folder / (name + ".plugin.yaml");
+    if (std::error_code code; fs::exists(manifest, code)) {
+      return in.report(plugin.mark,
+                       "the manifest of plugin '" + utf8_repaired(name) + "' cannot be used",
+                       "mend what is reported for " + manifest.string());
+    }
+    folders += (folders.empty() ? "" : ", ") + folder.string();
+  }
+  std::vector<std::string> names;
+  for (const auto& known : all.manifests) names.push_back(known.name);
+  const auto meant = did_you_mean(name, names);
+  in.report(plugin.mark, "no plugin '" + utf8_repaired(name) + "' in " + folders,
+            meant ? "did you mean '" + *meant + "'?" : "voxbus plugins lists what is installed");
+}
+
+void check_abi(Mapping& in, const Node& plugin, const Manifest& manifest) {
+  if (manifest.abi_major == VOXBUS_ABI_MAJOR) return;
+  in.report(plugin.mark,
+            "plugin '" + manifest.name + "' speaks plugin ABI " +
+                std::to_string(manifest.abi_major) + ", this program " +
+                std::to_string(VOXBUS_ABI_MAJOR),
+            "install a build of it for this version");
+}
+
+// Without a readable voxbus.yaml nobody knows where plugins are.
+enum class Plugins { known, unknown };
+
+Channel read_channel(const fs::path& file, const Configuration& all, Plugins plugins,
+                     Problems& problems) {
   Channel channel;
   channel.file = file;
   channel.name = file.stem().string();
@@ -127,15 +192,9 @@ Channel read_channel(const fs::path& file, const Configuration& all, Problems& p
     channel.memory = manifest->memory;
     channel.max_item = std::min<std::uint64_t>(manifest->max_item, model::kMaxItem);
     channel.stop_within = manifest->stop_within;
-  } else if (plugin) {
-    std::vector<std::string> names;
-    for (const auto& known : all.manifests) names.push_back(known.name);
-    const auto meant = did_you_mean(channel.plugin, names);
-    std::string folders;
-    for (const auto& folder : all.plugin_folders)
-      folders += (folders.empty() ? "" : ", ") + folder.string();
-    in.report(plugin->mark, "no plugin '" + utf8_repaired(channel.plugin) + "' in " + folders,
-              meant ? "did you mean '" + *meant + "'?" : "voxbus plugins lists what is installed");
+    if (plugin) check_abi(in, *plugin, *manifest);
+  } else if (plugin && plugins == Plugins::known) {
+    report_missing(in, *plugin, channel.plugin, all);
   }
   read_plain_keys(in, channel);
   in.finish();
@@ -169,16 +228,20 @@ void mark_faulty(Configuration& out, const Problems& problems) {
 Configuration load(const fs::path& directory, Problems& problems) {
   Configuration out;
   out.directory = directory;
+  auto plugins = Plugins::known;
   std::error_code code;
   const auto main_file = directory / "voxbus.yaml";
   // "Not there" means defaults; "may not be looked at" must not.
   if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
-    if (const auto document = Document::read(main_file, problems))
+    if (const auto document = Document::read(main_file, problems)) {
       read_daemon(*document, out, problems);
+    } else {
+      plugins = Plugins::unknown;
+    }
   }
-  out.manifests = find_manifests(out.plugin_folders, problems);
+  if (plugins == Plugins::known) out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
-    auto channel = read_channel(file, out, problems);
+    auto channel = read_channel(file, out, plugins, problems);
     const auto twin = std::find_if(out.channels.begin(), out.channels.end(),
                                    [&](const auto& other) { return other.name == channel.name; });
     if (twin != out.channels.end()) {

@@ -30,7 +30,7 @@ class Mapping {
 
   // The member's node, made known; null when it is absent or empty.
   const Node* node(std::string_view key) {
-    known_.emplace_back(key);
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
     const auto* found = node_.find(key);
     return found && found->kind != Node::Kind::null ? found : nullptr;
   }

@@ -6,19 +6,18 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <random>
 #include <stdexcept>
 #include <utility>
 
+#include "base/pulse.hpp"
 #include "base/text.hpp"
-#include "host/pulse.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::host {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kFirstRetry = 1000ms, kLongestRetry = 300'000ms;
+constexpr auto kLongestRetry = 300'000ms;
 
 // Sizes that structs of the plugin's had in ABI 0.1: what may be read whatever is appended later.
 constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16;
@@ -26,7 +25,13 @@ static_assert(sizeof(voxbus_item) == kItem01 && sizeof(voxbus_attachment) == kAt
               sizeof(voxbus_failure) == kFailure01 && sizeof(voxbus_probe_1) == kProbe01);
 
 bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
-constexpr std::string_view kDiedReading = "the plugin's process died while this was read";
+constexpr std::string_view kDiedReading = "the plugin died or failed each time over this record";
+constexpr int kFaultsUntilPoison = 3;
+
+// What a record is remembered by, here and in the crash mark, which holds no more.
+std::string_view key_of(std::string_view native_id) {
+  return native_id.substr(0, model::kMaxNativeId);
+}
 
 std::string_view text_of(voxbus_view view) {
   return {view.data, static_cast<std::size_t>(view.size)};
@@ -57,25 +62,27 @@ struct ChannelRun::Lane {
   std::string examined;   // the record that the plugin said it is looking at
   bool has_mark = false;  // the crash mark is the poll lane's
   bool progress = false;  // emitted or committed in this call
+  bool brought = false;   // an item, since the last examine
+  bool misused = false;   // something was refused in this call: no cursor may cover it
 
   Lane(ChannelRun* owner, bool poll)
       : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).emit(item);
       });
     };
     call.commit = [](const voxbus_call* c, voxbus_view cursor) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).commit(cursor);
       });
     };
     call.examine = [](const voxbus_call* c, voxbus_view id, voxbus_view raw) {
       return guarded_status([&] {
-        const Pulse::Ours ours(of(c).pulse);
+        const Pulse::Pause ours(of(c).pulse);
         return of(c).examine(id, raw);
       });
     };
@@ -97,12 +104,13 @@ struct ChannelRun::Lane {
   Outcome enter(Call&& into_plugin) {
     retry_after_ms = 0;
     failure.clear();
-    progress = false;
+    progress = misused = false;
     active = true;
     pulse.beat();
     const voxbus_status status = into_plugin();
     active = false;
     pulse.rest();
+    if (status == VOXBUS_FAULT && !examined.empty() && !brought) run->blame(examined);
     leave_mark();
     // "More" without having brought anything would be a busy loop.
     const bool idle_more = status == VOXBUS_MORE && !progress;
@@ -110,11 +118,10 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status emit(const voxbus_item* item) {
-    if (!active || !item || item->size < kItem01 || item->native_id.size == 0 ||
-        item->native_id.size > model::kMaxNativeId || !is_sound(item->native_id) ||
+    if (!active || !item || item->size < kItem01 || !is_sound(item->native_id) ||
         !is_sound(item->record) || !is_sound(item->raw) ||
         (item->attachment_count > 0 && !item->attachments)) {
-      return VOXBUS_MISUSE;
+      return misuse("an item that is not filled in");
     }
     model::Offer offer;
     offer.native_id = text_of(item->native_id);
@@ -131,21 +138,22 @@ struct ChannelRun::Lane {
       const auto* file = item->attachments[i];
       if (!file || file->size < kAttachment01 || !is_sound(file->name) || !is_sound(file->media) ||
           !is_sound(file->bytes)) {
-        return VOXBUS_MISUSE;
+        return misuse("an attachment that is not filled in");
       }
       offer.attachments.push_back(
           {text_of(file->name), text_of(file->media), text_of(file->bytes)});
     }
     auto made = normalised(offer);
-    progress = true;
+    progress = brought = true;
     return run->outlet_.emit(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
   }
 
   // Under a mark of its own; afterwards the one that examine() set stands again, because the plugin
   // may make several items of one record. A crash in here is a crash on this item.
   model::Item normalised(const model::Offer& offer) {
-    if (run->poison_.contains(offer.native_id)) return run->intake_.quarantine(offer, kDiedReading);
-    enter_mark(offer.native_id);
+    if (run->poison_.contains(key_of(offer.native_id)))
+      return run->intake_.quarantine(offer, kDiedReading);
+    enter_mark(key_of(offer.native_id));
     model::Item made;
     try {
       made = run->intake_.normalise(offer);
@@ -165,8 +173,12 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status commit(voxbus_view cursor) {
-    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor)
-      return VOXBUS_MISUSE;
+    if (misused) return VOXBUS_MISUSE;
+    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
+      const auto refused = misuse("a cursor outside of poll, or one above 64 KiB");
+      misused = false;  // no item was refused: a later cursor covers what this one would have
+      return refused;
+    }
     if (!run->outlet_.commit(text_of(cursor))) return VOXBUS_STOPPED;
     run->cursor_ = text_of(cursor);
     leave_mark();  // all before the cursor was survived
@@ -175,12 +187,10 @@ struct ChannelRun::Lane {
   }
 
   voxbus_status examine(voxbus_view id, voxbus_view raw) {
-    if (!active || id.size == 0 || id.size > model::kMaxNativeId || !is_sound(id) ||
-        !is_sound(raw)) {
-      return VOXBUS_MISUSE;
-    }
+    if (!active || !is_sound(id) || !is_sound(raw)) return misuse("a record that is not filled in");
     leave_mark();  // the record before this one was survived
-    if (run->poison_.contains(text_of(id))) {
+    brought = false;
+    if (run->poison_.contains(key_of(text_of(id)))) {
       model::Offer offer;
       offer.native_id = text_of(id);
       offer.raw = text_of(raw);
@@ -188,7 +198,7 @@ struct ChannelRun::Lane {
       progress = true;
       return run->outlet_.emit(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
     }
-    examined = text_of(id);
+    examined = key_of(text_of(id));
     enter_mark(examined);
     return VOXBUS_OK;
   }
@@ -200,6 +210,15 @@ struct ChannelRun::Lane {
     return VOXBUS_OK;
   }
 
+  // Said once a call, with the rule: the author reads it in the journal.
+  voxbus_status misuse(std::string_view what) {
+    if (!misused) {
+      run->outlet_.log(
+          {VOXBUS_LOG_ERROR, "the plugin handed over " + std::string(what) + ": see voxbus/abi.h"});
+    }
+    misused = true;
+    return VOXBUS_MISUSE;
+  }
   [[nodiscard]] milliseconds quiet_for() const { return active ? pulse.quiet_for() : 0ms; }
   void enter_mark(std::string_view id) {
     if (has_mark) run->mark_->examining(id);
@@ -271,7 +290,8 @@ ChannelRun::ChannelRun(Start start, std::shared_ptr<Plugin> plugin, Intake intak
       clock_(clock),
       poison_(start_.poison.begin(), start_.poison.end()),
       cursor_(start_.cursor),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      backoff_(milliseconds(start_.first_retry_ms), kLongestRetry) {
   if (!wake_) throw std::runtime_error(system_error("make an event descriptor", errno).message);
   poll_lane_ = std::make_unique<Lane>(this, true);
   act_lane_ = std::make_unique<Lane>(this, false);
@@ -345,7 +365,11 @@ void ChannelRun::act() {
       outlet_.probed({VOXBUS_UNSUPPORTED, 0, {}});
       continue;
     }
-    outlet_.probed(act_lane_->enter([&] { return probe_->probe(channel_, &act_lane_->call); }));
+    try {
+      outlet_.probed(act_lane_->enter([&] { return probe_->probe(channel_, &act_lane_->call); }));
+    } catch (const std::exception& error) {
+      outlet_.log({VOXBUS_LOG_ERROR, std::string("the probe's answer was lost: ") + error.what()});
+    }
   }
 }
 
@@ -361,6 +385,17 @@ void ChannelRun::stop() {
   requests_.notify_all();
 }
 
+// A record that the plugin's own code fails over each time, without dying of it, must not hold up
+// the channel either. A retry that the plugin asks for is no fault: servers are away for hours.
+void ChannelRun::blame(const std::string& native_id) {
+  blames_ = blamed_ == native_id ? blames_ + 1 : 1;
+  blamed_ = native_id;
+  if (blames_ < kFaultsUntilPoison) return;
+  poison_.insert(native_id);
+  outlet_.log({VOXBUS_LOG_WARNING, "the plugin failed " + std::to_string(blames_) +
+                                       " times over one record, which goes to quarantine"});
+}
+
 std::chrono::milliseconds ChannelRun::quiet_for() const {
   return std::max(poll_lane_->quiet_for(), act_lane_->quiet_for());
 }
@@ -374,25 +409,17 @@ std::chrono::milliseconds ChannelRun::pause_after(const Outcome& outcome) {
   const auto every = milliseconds(start_.poll_every_ms);
   switch (outcome.status) {
     case VOXBUS_MORE:
-      failures_ = 0;
+      backoff_.reset();
       return 0ms;
     case VOXBUS_OK:
     case VOXBUS_STOPPED:
-      failures_ = 0;
+      backoff_.reset();
       return every;
     case VOXBUS_PERMANENT:
       return kLongestRetry;
     default:
-      break;
+      return std::max(backoff_.next(), milliseconds(outcome.retry_after_ms));
   }
-  // Exponential, with jitter over its upper half, so that channels of one server do not come back
-  // all at once.
-  failures_ = std::min(failures_ + 1, 16);
-  const auto full = std::min<milliseconds>(kFirstRetry * (1 << (failures_ - 1)), kLongestRetry);
-  static thread_local std::minstd_rand random{std::random_device{}()};
-  const auto jittered =
-      full / 2 + milliseconds(random() % static_cast<unsigned>(full.count() / 2 + 1));
-  return std::max(jittered, milliseconds(outcome.retry_after_ms));
 }
 
 }  // namespace voxbus::host

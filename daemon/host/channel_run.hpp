@@ -15,6 +15,7 @@
 #include "base/guarded.hpp"
 #include "base/posix.hpp"
 #include "base/time.hpp"
+#include "host/backoff.hpp"
 #include "host/crash_mark.hpp"
 #include "host/intake_port.hpp"
 #include "host/plugin.hpp"
@@ -69,6 +70,7 @@ class ChannelRun {
   friend struct Lane;
   Outcome create();
   void act();
+  void blame(const std::string& native_id);
   [[nodiscard]] std::chrono::milliseconds pause_after(const Outcome& outcome);
 
   Start start_;
@@ -78,6 +80,8 @@ class ChannelRun {
   CrashMark* mark_;
   const Clock& clock_;
   std::set<std::string, std::less<>> poison_;
+  std::string blamed_;  // the record over which the last poll failed by its own fault
+  int blames_ = 0;      // in a row
   std::string cursor_;  // the newest that this run committed; poll lane only
   FileDescriptor wake_;
   std::atomic<bool> stopping_ = false;
@@ -92,7 +96,7 @@ class ChannelRun {
   voxbus_channel* channel_ = nullptr;            // poll lane's thread
   const voxbus_probe_1* probe_ = nullptr;        // the plugin's capability, when it has it
   Guarded<voxbus_channel*> stoppable_{nullptr};  // the same while stop() may be passed on to it
-  int failures_ = 0;                             // polls in a row
+  Backoff backoff_;                              // of polls that failed in a row
 };
 
 }  // namespace voxbus::host

@@ -46,6 +46,8 @@ Status send_bytes(int fd, std::string_view bytes, int passed, bool wait) {
     const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     if (sent < 0) {
       if (errno == EINTR) continue;
+      if (errno == EPIPE || errno == ECONNRESET) return retry("the other process is gone");
+      if (errno == EAGAIN) return permanent("the process does not read what it is told");
       return system_error("send to the other process", errno);
     }
     passed = -1;

@@ -27,7 +27,8 @@ class ChannelSocket {
   ChannelSocket(FileDescriptor fd, End end) : fd_(std::move(fd)), end_(end) {}
 
   // Hands the frame to the kernel; the host's end waits for room, the daemon's end fails instead.
-  // A payload above kInlineLimit (of the daemon: above what a socket takes at once) goes as a
+  // An Error::retry says that the other side is gone, as receive() does. A payload above
+  // kInlineLimit (of the daemon: above what a socket takes at once) goes as a
   // sealed memory file.
   [[nodiscard]] Status send(FrameType type, std::string_view payload);
 

@@ -21,7 +21,7 @@ enum class Level {
 [[nodiscard]] std::string_view name_of(Level level);
 
 struct ChannelStatus {
-  std::string name, plugin, version;
+  std::string name, plugin, plugin_id, version;
   Level level = Level::starting;
   std::string reason;  // why it is not up
   std::string remedy;  // what a person can do

@@ -5,6 +5,7 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/thread.hpp"
 
 namespace voxbus::host {
 namespace {
@@ -13,7 +14,7 @@ using Steady = std::chrono::steady_clock;
 
 journal::Fact fact_of(const ChannelStatus& status) {
   json::object data{
-      {"channel", status.name}, {"plugin", status.plugin}, {"state", name_of(status.level)}};
+      {"channel", status.name}, {"plugin", status.plugin_id}, {"state", name_of(status.level)}};
   if (!status.reason.empty()) data["reason"] = status.reason;
   if (!status.remedy.empty()) data["remedy"] = status.remedy;
   journal::Fact fact;
@@ -30,7 +31,9 @@ journal::Fact fact_of(const ChannelStatus& status) {
 }  // namespace
 
 FactWriter::FactWriter(journal::Journal& journal, std::chrono::milliseconds least_interval)
-    : journal_(journal), interval_(least_interval), thread_([this] { run(); }) {}
+    : journal_(journal),
+      interval_(least_interval),
+      thread_(start_thread("facts", [this] { run(); })) {}
 
 FactWriter::~FactWriter() {
   state_.with([](State& state) { state.stopping = true; });

@@ -78,7 +78,13 @@ Status InlineChannel::launch(FileDescriptor library) {
   // The library's own constructors and destructors run there too: they must not hold up the others.
   lane_ = std::thread([this, frame = std::move(frame),
                        file = std::make_shared<FileDescriptor>(std::move(library))]() mutable {
-    auto outcome = live(std::move(frame), *file);
+    Outcome outcome;
+    try {
+      outcome = live(std::move(frame), *file);
+    } catch (const std::exception& error) {
+      running_.with([](Running& running) { running.run = nullptr; });
+      outcome = {VOXBUS_RETRY, 0, error.what()};
+    }
     post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
   });
   look();

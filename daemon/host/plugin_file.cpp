@@ -43,6 +43,15 @@ Status check_folders(const std::filesystem::path& file) {
   }
 }
 
+// The manifest beside it decides what the plugin may have and may do: whoever may write it decides.
+Status check_manifest(std::filesystem::path file) {
+  file.replace_extension(".plugin.yaml");
+  struct stat status {};
+  if (::lstat(file.c_str(), &status) != 0)
+    return errno == ENOENT ? Status() : Status(system_error("look at " + file.string(), errno));
+  return check_owner(status, file.string());
+}
+
 // A read-only view of the file's bytes, bounds checked at every access.
 class Elf {
  public:
@@ -106,6 +115,7 @@ Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trus
     return permanent("cannot load " + file.string() + ": it is no regular file");
   if (trust == Trust::owned) {
     VOXBUS_CHECK(check_owner(status, file.string()));
+    VOXBUS_CHECK(check_manifest(file));
     VOXBUS_CHECK(check_folders(file));
   }
   return opened;

@@ -13,7 +13,8 @@
 namespace voxbus::host {
 
 enum class Trust {
-  owned,  // the file and every folder above it belong to root or us, writable by nobody else
+  owned,  // the file, its manifest and every folder above belong to root or us, writable by nobody
+          // else
   given,  // the caller vouches for it (voxbus try --trust, tests)
 };
 

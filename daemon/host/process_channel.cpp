@@ -19,8 +19,10 @@ using Steady = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto kTick = 500ms;
-constexpr int kCrashesUntilPoison = 2;
-constexpr std::size_t kMaxPoison = 1000, kMaxCrashNotes = 1000;
+// Two deaths by the process's own fault, or five by a SIGKILL that was not ours: the kernel kills
+// so when memory runs out, and so does a person, but hardly five times over one record.
+constexpr int kPointsUntilPoison = 10, kPointsOfFault = 5, kPointsOfKill = 2;
+constexpr std::size_t kMaxPoison = 1000, kMaxSuspects = 1000;
 
 }  // namespace
 
@@ -224,6 +226,7 @@ void ProcessChannel::tick(const std::shared_ptr<Run>& run) {
 }
 
 void ProcessChannel::kill(Run& run, std::string why, std::string remedy) {
+  if (run.process.has_ended()) return;  // by itself, and its end says why
   if (run.verdict.empty()) {
     run.verdict = std::move(why);
     run.remedy = std::move(remedy);
@@ -231,20 +234,25 @@ void ProcessChannel::kill(Run& run, std::string why, std::string remedy) {
   run.process.kill();
 }
 
-// Which record was it? The second death on the same one makes it poison: the next run quarantines
-// it.
+// Which record was it? Enough deaths on the same one make it poison: the next run quarantines it.
+// However long a run lived before: a record that hangs the plugin ends it after record_limit.
 void ProcessChannel::note_crash(Run& run, const Process::End& end) {
   amend([](ChannelStatus& status) { ++status.crashes; });
-  // A death that the record did not cause says nothing about it: somebody's kill -9, out of memory
-  // elsewhere, a deadline of another kind.
-  if (!end.by_fault && !run.stuck_on_record) return;
+  // A deadline of another kind says nothing about the record.
+  const bool ours = !run.verdict.empty() && !run.stuck_on_record;
+  const int points = end.by_fault || run.stuck_on_record ? kPointsOfFault
+                     : ours                              ? 0
+                                                         : kPointsOfKill;
   const auto examined = run.mark.examined();
-  if (!examined) return;
-  if (crashes_.size() >= kMaxCrashNotes) crashes_.clear();
-  if (++crashes_[examined->native_id] < kCrashesUntilPoison) return;
+  if (!examined || points == 0) return;
+  if (suspicion_.size() >= kMaxSuspects) suspicion_.clear();
+  auto& suspected = suspicion_[examined->native_id];
+  suspected += points;
+  if (suspected < kPointsUntilPoison) return;
+  suspicion_.erase(examined->native_id);
   if (std::find(poison_.begin(), poison_.end(), examined->native_id) != poison_.end()) return;
-  log::warn("channel {}: a record ended the plugin's process {} times and goes to quarantine",
-            channel_.name, kCrashesUntilPoison);
+  log::warn("channel {}: a record ended the plugin's process each time and goes to quarantine",
+            channel_.name);
   if (poison_.size() >= kMaxPoison)
     poison_.erase(poison_.begin());  // the oldest is long behind the cursor
   poison_.push_back(examined->native_id);
@@ -275,10 +283,7 @@ void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
     return;
   }
-  if (healthy) {
-    reset_backoff();
-    crashes_.clear();
-  }
+  if (healthy) reset_backoff();
   if (!run->refused) note_crash(*run, end);
   auto why = run->verdict.empty() ? "the plugin's process " + end.words
              : run->refused       ? run->verdict
@@ -314,9 +319,10 @@ void ProcessChannel::committed(std::uint64_t lease, std::size_t batches, std::si
   asio::post(*around_.loop, [self = weak_from_this(), lease, batches] {
     const auto channel = self.lock();
     if (!channel || !channel->run_ || channel->run_->lease != lease) return;
-    if (!channel->run_->socket.send(FrameType::credit, encode(Credit{batches}))) {
-      channel->kill(*channel->run_, "the process does not read what it is told");
-    }
+    const auto told = channel->run_->socket.send(FrameType::credit, encode(Credit{batches}));
+    // Who is gone by itself is noticed, and its end says why.
+    if (!told && told.error().kind == Error::Kind::permanent)
+      channel->kill(*channel->run_, told.error().message);
   });
 }
 

@@ -45,7 +45,7 @@ class ProcessChannel final : public Supervised,
 
   std::shared_ptr<Run> run_;
   boost::asio::steady_timer again_;
-  std::map<std::string, int> crashes_;  // by native id; bounded
+  std::map<std::string, int> suspicion_;  // points by native id; bounded
   std::vector<std::string> poison_;
   bool stopping_ = false;
   std::function<void()> done_;

@@ -2,6 +2,7 @@
 #include "host/spawn.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -31,6 +32,7 @@ void limit(int resource, rlim_t value) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != daemon) ::_exit(120);  // it died before we asked
   ::setsid();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // First above all targets, so that no target overwrites a source.
   int sources[3] = {options.socket, options.plugin, options.mark};
   for (auto& source : sources) {
@@ -92,6 +94,11 @@ Result<Process> spawn(const SpawnOptions& options) {
     return system_error("watch the process of " + program, code);
   }
   return Process{pid, std::move(pidfd)};
+}
+
+bool Process::has_ended() const {
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  return ::poll(&ended, 1, 0) > 0;
 }
 
 void Process::kill() const {

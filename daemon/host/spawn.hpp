@@ -25,7 +25,8 @@ struct Process {
   pid_t pid = -1;
   FileDescriptor pidfd;  // readable once the process ended
 
-  void kill() const;  // SIGKILL to it and whatever it started in its session
+  [[nodiscard]] bool has_ended() const;  // and was not reaped yet
+  void kill() const;                     // SIGKILL to it and whatever it started in its session
   struct End {
     std::string words;      // "exited with 3", "was killed by SIGSEGV"
     bool by_fault = false;  // by its own doing: a fault, an abort, an exit nobody asked for

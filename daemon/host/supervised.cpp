@@ -30,10 +30,13 @@ std::string_view name_of(Level level) {
 }
 
 Supervised::Supervised(const config::Channel& channel, Surroundings& surroundings)
-    : channel_(channel), around_(surroundings) {
+    : channel_(channel),
+      around_(surroundings),
+      backoff_(surroundings.first_backoff, surroundings.longest_backoff) {
   status_.with([&](ChannelStatus& status) {
     status.name = channel.name;
     status.plugin = channel.plugin;
+    status.plugin_id = channel.plugin_id;
     status.isolated = channel.isolated;
     status.since = surroundings.clock->now();
   });
@@ -107,14 +110,6 @@ void Supervised::note_poll(const Outcome& outcome) {
   }
 }
 
-std::chrono::milliseconds Supervised::next_backoff() {
-  failures_ = std::min(failures_ + 1, 24);
-  const auto full = std::min<milliseconds>(around_.first_backoff * (1ll << (failures_ - 1)),
-                                           around_.longest_backoff);
-  // Jitter over the upper half, so that what failed together does not come back together.
-  return full / 2 + milliseconds(random_() % static_cast<unsigned long>(full.count() / 2 + 1));
-}
-
 void Supervised::with_library(std::function<void(Result<FileDescriptor>)> loaded) {
   auto opened = open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned);
   if (!opened) return loaded(opened.error());
@@ -146,8 +141,10 @@ Result<journal::Opening> Supervised::open_channel(journal::ChannelSink* sink) {
   auto opening = around_.journal->open_channel(
       {channel_.name, channel_.plugin_id, channel_.settings.origin}, begin, sink);
   if (opening && opening->new_origin) {
-    log::info("channel {}: a new origin; what is older than {} counts as historic", channel_.name,
-              format_rfc3339(opening->begin));
+    log::info("channel {}: a new origin; {} counts as {}", channel_.name,
+              opening->begin == kEarliest ? "all that it brings"
+                                          : "what is older than " + format_rfc3339(opening->begin),
+              opening->begin == kEarliest ? "new" : "historic");
   }
   return opening;
 }

@@ -7,13 +7,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
-#include <random>
 #include <string>
 #include <string_view>
 
 #include "base/guarded.hpp"
 #include "base/posix.hpp"
 #include "config/configuration.hpp"
+#include "host/backoff.hpp"
 #include "host/channel_state.hpp"
 #include "host/intake_port.hpp"
 #include "journal/journal.hpp"
@@ -73,8 +73,8 @@ class Supervised {
   // The daemon's answer to how a poll ended.
   void note_poll(const Outcome& outcome);
   // How long to wait after one more failure: exponential with jitter.
-  [[nodiscard]] std::chrono::milliseconds next_backoff();
-  void reset_backoff() { failures_ = 0; }
+  [[nodiscard]] std::chrono::milliseconds next_backoff() { return backoff_.next(); }
+  void reset_backoff() { backoff_.reset(); }
   // Opens the plugin's library after the ownership checks and has it tried in a process of its own;
   // `loaded` gets it, or why not, later on the supervisor's thread.
   void with_library(std::function<void(Result<FileDescriptor>)> loaded);
@@ -88,13 +88,12 @@ class Supervised {
 
  private:
   Guarded<ChannelStatus> status_;
-  int failures_ = 0;
+  Backoff backoff_;
   struct LogShare {
     std::chrono::steady_clock::time_point since{};  // of the present second
     int written = 0, dropped = 0;
   };
   Guarded<LogShare> log_share_;
-  std::minstd_rand random_{std::random_device{}()};
 };
 
 }  // namespace voxbus::host

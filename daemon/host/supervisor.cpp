@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "base/units.hpp"
 #include "host/fact_writer.hpp"
 #include "host/inline_channel.hpp"
@@ -42,11 +43,11 @@ Supervisor::Supervisor(Surroundings surroundings)
   around_.scan = scan_.get();
   around_.on_change = [this](const ChannelStatus& status) { facts_->note(status); };
   beat();
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = start_thread("supervisor", [this] { loop_.run(); });
 }
 
 Supervisor::~Supervisor() {
-  stop();
+  (void)stop();
   work_.reset();
   loop_.stop();
   thread_.join();
@@ -71,6 +72,7 @@ void Supervisor::add(const config::Channel& channel) {
     ChannelStatus status;
     status.name = channel.name;
     status.plugin = channel.plugin;
+    status.plugin_id = channel.plugin_id;
     status.level = Level::down;
     status.reason = channel.enabled ? channel.faults : "enabled: false";
     status.remedy = channel.enabled ? "mend " + channel.file.string() +
@@ -88,7 +90,8 @@ void Supervisor::add(const config::Channel& channel) {
   asio::post(loop_, [supervised] { supervised->start(); });
 }
 
-void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
+bool Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
+  bool all = true;
   std::vector<std::future<void>> ended;
   for (const auto& channel : channels) {
     auto promise = std::make_shared<std::promise<void>>();
@@ -102,8 +105,13 @@ void Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
     if (ended[i].wait_for(limit) != std::future_status::ready) {
       log::error("channel {}: did not end within {}", channels[i]->channel().name,
                  format_duration(limit));
+      all = false;
+      // Its thread still runs the plugin's code: it is kept, and its lease is void once the channel
+      // is opened again.
+      stragglers_.push_back(channels[i]);
     }
   }
+  return all;
 }
 
 std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& channels) {
@@ -143,13 +151,13 @@ std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& c
   return touched;
 }
 
-void Supervisor::stop() {
+bool Supervisor::stop() {
   std::vector<std::shared_ptr<Supervised>> all;
   channels_.with([&](auto& channels) {
     for (auto& [name, channel] : channels) all.push_back(std::move(channel));
     channels.clear();
   });
-  end(all);
+  return end(all) && stragglers_.empty();
 }
 
 std::vector<ChannelStatus> Supervisor::status() const {

@@ -24,7 +24,7 @@ class Supervisor {
  public:
   // `surroundings.loop` and `.on_change` are set here. What it points to outlives the supervisor.
   explicit Supervisor(Surroundings surroundings);
-  ~Supervisor();  // stops all
+  ~Supervisor();  // stops all; waits for whoever did not end
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
@@ -34,8 +34,9 @@ class Supervisor {
   // starts what is new or changed. What is equal is not touched. Returns the names it touched.
   std::vector<std::string> apply(const std::vector<config::Channel>& channels);
   // Asks all channels to stop and waits until nothing of them runs: at most the longest stop_within
-  // and a moment, for channels in processes.
-  void stop();
+  // and a moment. False when an inline plugin ignores it: its thread runs on, the destructor would
+  // wait for it for ever, and only the end of the process ends it.
+  [[nodiscard]] bool stop();
 
   [[nodiscard]] std::vector<ChannelStatus> status() const;  // by name
   // When the loop last turned, in steady time: the watchdog's evidence.
@@ -43,7 +44,7 @@ class Supervisor {
 
  private:
   void beat();
-  void end(const std::vector<std::shared_ptr<Supervised>>& channels);
+  bool end(const std::vector<std::shared_ptr<Supervised>>& channels);
 
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
@@ -55,7 +56,8 @@ class Supervisor {
     config::Channel channel;
     ChannelStatus status;
   };
-  Guarded<std::map<std::string, Idle>> idle_;  // not enabled, or with faults
+  std::vector<std::shared_ptr<Supervised>> stragglers_;  // the thread of apply() and stop()
+  Guarded<std::map<std::string, Idle>> idle_;            // not enabled, or with faults
   boost::asio::steady_timer pulse_;
   std::atomic<std::chrono::steady_clock::rep> last_turn_;
   std::thread thread_;

@@ -117,6 +117,7 @@ void fields(auto& codec, F& start) {
   codec.number(start.max_item);
   codec.number(start.credit);
   codec.number(start.poll_every_ms);
+  codec.number(start.first_retry_ms);
   codec.flag(start.keep_raw_of_all);
   codec.texts(start.poison, model::kMaxNativeId);
 }

@@ -64,6 +64,7 @@ struct Start {
   std::uint64_t max_item = 0;
   std::uint64_t credit = 0;  // bytes of payload that may be under way
   std::int64_t poll_every_ms = 0;
+  std::int64_t first_retry_ms = 1000;  // after a poll failed; doubled each time
   bool keep_raw_of_all = true;
   std::vector<std::string> poison;  // native ids on which earlier runs died
 };

@@ -20,33 +20,13 @@ bool is_clean_ascii(std::string_view text, Lines lines) {
   return true;
 }
 
-// C1 controls (U+0080-9F), embeddings and overrides (U+202A-202E), isolates (U+2066-2069), the BOM
-// as a character (U+FEFF), line and paragraph separators (U+2028, U+2029: these become LF).
-enum class Sort { keep, drop, line_break };
-Sort sort_of(std::string_view at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(at[i]); };
-  if (byte(0) == 0xC2 && at.size() > 1 && byte(1) < 0xA0) return Sort::drop;
-  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x80) {
-    if (byte(2) >= 0xAA && byte(2) <= 0xAE) return Sort::drop;
-    if (byte(2) == 0xA8 || byte(2) == 0xA9) return Sort::line_break;
-  }
-  if (byte(0) == 0xE2 && at.size() > 2 && byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9)
-    return Sort::drop;
-  if (byte(0) == 0xEF && at.size() > 2 && byte(1) == 0xBB && byte(2) == 0xBF) return Sort::drop;
-  return Sort::keep;
-}
-
-std::size_t length_of(unsigned char lead) {
-  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-}
-
 std::string without_controls(std::string_view text, Lines lines) {
   std::string out;
   out.reserve(text.size());
   const char line_break = lines == Lines::many ? '\n' : ' ';
   for (std::size_t at = 0; at < text.size();) {
     const auto byte = static_cast<unsigned char>(text[at]);
-    const auto length = length_of(byte);
+    const auto length = utf8_length(byte);
     if (length == 1) {
       if (byte == '\r') {
         out += line_break;
@@ -60,13 +40,13 @@ std::string without_controls(std::string_view text, Lines lines) {
       }
     } else {
       switch (sort_of(text.substr(at, length))) {
-        case Sort::keep:
+        case CharacterSort::plain:
           out.append(text, at, length);
           break;
-        case Sort::line_break:
+        case CharacterSort::line_break:
           out += line_break;
           break;
-        case Sort::drop:
+        case CharacterSort::unsafe:
           break;
       }
     }

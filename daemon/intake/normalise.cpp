@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/monotonic_resource.hpp>
 
 #include "base/text.hpp"
@@ -93,9 +94,14 @@ class RecordReader {
   // Cut to its bound, and the cut is said.
   std::string bounded(std::string_view name, std::string text, std::size_t limit) {
     if (text.size() <= limit) return text;
-    truncated_.emplace_back(name);
+    note_cut(name);
     text.resize(utf8_prefix(text, limit).size());
     return text;
+  }
+
+  void note_cut(std::string_view name) {
+    if (std::find(truncated_.begin(), truncated_.end(), json::value(name)) == truncated_.end())
+      truncated_.emplace_back(name);
   }
 
   Status line(std::string_view name, std::size_t limit) {
@@ -193,15 +199,16 @@ class RecordReader {
       const auto* fields = block.if_object();
       if (!fields) return wrong("quoted", "holds something that is no object");
       json::object one;
-      if (const auto depth = json::integer_at(*fields, "depth")) one["depth"] = *depth;
+      if (const auto depth = json::integer_at(*fields, "depth"); depth && *depth > 0)
+        one["depth"] = std::min(*depth, model::kMaxQuoteDepth);
       if (const auto author = json::text_at(*fields, "author")) {
         one["author"] = bounded("quoted.author", clean_text(*author, Lines::one), model::kMaxName);
       }
-      if (const auto at = json::integer_at(*fields, "at")) one["at"] = *at;
+      if (const auto at = json::integer_at(*fields, "at"); at && *at >= 0) one["at"] = *at;
       auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
       total += text.size();
       if (kept.size() == model::kMaxQuoted || total > model::kMaxText) {
-        truncated_.emplace_back("quoted");
+        note_cut("quoted");
         break;
       }
       one["text"] = std::move(text);
@@ -217,31 +224,34 @@ class RecordReader {
     if (const auto* named = json::array_at(in_, "attachments")) {
       for (const auto& entry : *named) {
         if (list.size() == model::kMaxAttachments) {
-          truncated_.emplace_back("attachments");
+          note_cut("attachments");
           break;
         }
         const auto* fields = entry.if_object();
         if (!fields) return wrong("attachments", "holds something that is no object");
         json::object one;
-        for (const auto& [key, limit] : {std::pair<std::string_view, std::size_t>{"name", 1024},
-                                         {"type", 255},
-                                         {"sha256", 64},
-                                         {"url", model::kMaxUrl}}) {
+        for (const auto& [key, limit] :
+             {std::pair<std::string_view, std::size_t>{"name", model::kMaxFileName},
+              {"type", model::kMaxMediaType},
+              {"url", model::kMaxUrl}}) {
           if (const auto text = json::text_at(*fields, key)) {
             one[key] = utf8_prefix(clean_text(*text, Lines::one), limit);
           }
         }
-        if (const auto size = json::integer_at(*fields, "size")) one["size"] = *size;
+        if (const auto hash = json::text_at(*fields, "sha256"); hash && model::is_sha256(*hash))
+          one["sha256"] = *hash;
+        if (const auto size = json::integer_at(*fields, "size"); size && *size >= 0)
+          one["size"] = *size;
         list.emplace_back(std::move(one));
       }
     }
     for (const auto& file : offer_.attachments) {
       if (list.size() == model::kMaxAttachments) break;
       list.emplace_back(json::object{
-          {"name", utf8_prefix(clean_text(file.name, Lines::one), 1024)},
-          {"type", file.media.empty()
-                       ? std::string("application/octet-stream")
-                       : std::string(utf8_prefix(clean_text(file.media, Lines::one), 255))},
+          {"name", utf8_prefix(clean_text(file.name, Lines::one), model::kMaxFileName)},
+          {"type", file.media.empty() ? std::string("application/octet-stream")
+                                      : std::string(utf8_prefix(clean_text(file.media, Lines::one),
+                                                                model::kMaxMediaType))},
           {"size", file.bytes.size()},
           {"sha256", to_hex(as_text(sha256(file.bytes)))}});
     }
@@ -284,6 +294,7 @@ Digest digest_of(const Offer& offer) {
   return hash.finish();
 }
 
+// Of evidence that is cut, size and digest are those of the whole.
 std::string quarantine_record(std::string_view reason, std::string_view evidence, bool with_hash) {
   RecordWriter out;
   out.text("reason", utf8_prefix(clean_text(reason, Lines::one), 4096));
@@ -320,6 +331,7 @@ model::Item Normaliser::normalise(const Offer& offer) {
     const auto reason = object ? json::text_at(*object, "reason") : std::nullopt;
     return quarantine(offer, reason.value_or("the plugin could not read it"));
   }
+  if (offer.native_id.empty()) return quarantine(offer, "the plugin gave it no native id");
   std::string normalised = "{}";
   if (!offer.withdrawn || !offer.record.empty()) {
     auto made = record(offer);
@@ -343,11 +355,13 @@ model::Item Normaliser::normalise(const Offer& offer) {
 
 model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason) {
   model::Item item;
-  item.native_id = shown_id(offer.native_id);
+  item.digest = digest_of(offer);
+  // What has no name is named by what it is, so that two of them stay two.
+  item.native_id = offer.native_id.empty() ? "sha256:" + to_hex(as_text(item.digest))
+                                           : shown_id(offer.native_id);
   item.version = offer.version;
   if (offer.occurred && is_writable(*offer.occurred)) item.occurred = offer.occurred;
   item.backfill = offer.backfill;
-  item.digest = digest_of(offer);
   const auto evidence = offer.raw.empty() ? offer.record : offer.raw;
   const bool too_large = evidence.size() > std::min(rules_.max_item, model::kMaxItem);
   // Of what is too large its beginning: headers, where it has such.
@@ -389,6 +403,8 @@ Status check_item(model::Item& item) {
   const auto* record = parsed.if_object();
   if (!record || item.record.front() != '{' || item.record.back() != '}')
     return permanent("a record that is no object");
+  if (json::has_repeated_keys(item.record, parsed))
+    return permanent("a record that names a member twice");
   static constexpr std::string_view kOurs[] = {"channel",  "plugin",   "native_id",
                                                "revision", "historic", "raw"};
   for (const auto name : kOurs) {

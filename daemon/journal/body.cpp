@@ -52,10 +52,6 @@ void append_item_body(std::string& out, const model::Item& item, const Placed& p
   out += R"(,"revision":)";
   out += std::to_string(placed.revision);
   out += placed.historic ? R"(,"historic":true)" : R"(,"historic":false)";
-  if (item.quarantined) {
-    out += R"(,"raw_size":)";
-    out += std::to_string(item.raw.size());
-  }
   append_members(out, item.record);
   if (!placed.raw.empty()) {
     out += R"(,"raw":")";

@@ -14,7 +14,7 @@ TimePoint begin_at(Begin begin, TimePoint now) {
     case Begin::Kind::now:
       return now;
     case Begin::Kind::all:
-      return TimePoint{};
+      return kEarliest;  // nothing is before it
     case Begin::Kind::date:
       return begin.date;
   }

@@ -49,16 +49,26 @@ struct Prepared {
   std::uint64_t rows_lost = 0;
 };
 
+// Why a journal that is whole in itself is not the newest that there was; empty: it may be.
+std::string older_copy(const Standing& standing, const std::optional<model::Sequence>& told) {
+  if (!told) return {};
+  const model::Sequence end{standing.frame.epochs.back().epoch, standing.end};
+  if (told->position <= end.position && told->epoch <= end.epoch) return {};
+  return "it ends at " + format(end) + ", but consumers were told " + format(*told) +
+         ": an older copy was put back";
+}
+
 // The journal's file as it can be trusted: made, examined, or salvaged and examined.
 Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now) {
   const auto& directory = options.directory;
   const auto file = directory / kFileName;
   VOXBUS_TRY(finished, finish_salvage(directory, now));
   if (finished) log::warn("finished the salvage of {} that was interrupted", file.string());
-  const auto told = Witness::read(directory / "witness");
+  auto told = Witness::read(directory / "witness");
   std::error_code code;
   std::string damage;
   if (std::filesystem::exists(directory / kSuspect, code)) damage = "a row could not be read";
+  if (std::filesystem::exists(directory / kRestored, code)) damage = "it was put back";
   switch (probe_format(file)) {
     case Format::newer:
       return permanent("cannot open " + file.string() +
@@ -67,7 +77,7 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
       damage = "its head is damaged";
       break;
     case Format::absent:
-      if (!told && !std::filesystem::exists(file.string() + "-wal", code)) {
+      if (!told && !options.told && !std::filesystem::exists(file.string() + "-wal", code)) {
         VOXBUS_CHECK(make_new(options, now));
       } else {
         damage = "it is missing";
@@ -78,10 +88,12 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
   }
   if (damage.empty()) {
     VOXBUS_TRY(examined, examine(directory, keys, told, options.vfs));
-    if (examined.standing) return Prepared{std::move(*examined.standing), 0};
-    damage = std::move(examined.damage);
+    damage = examined.standing ? older_copy(*examined.standing, options.told) : examined.damage;
+    if (damage.empty()) return Prepared{std::move(*examined.standing), 0};
   }
-  log::error("the journal {} is damaged: {}; salvaging what is readable", file.string(), damage);
+  if (options.told && (!told || *options.told > told->end)) told = Told{*options.told, {}};
+  log::error("the journal {} cannot go on as it is: {}; what is readable goes into a new file",
+             file.string(), damage);
   VOXBUS_TRY(salvaged, salvage(directory, keys, told, options.installation, now));
   log::error(
       "salvaged {} rows of {} into a new file; {} rows and the evidence of {} more are lost; "
@@ -294,6 +306,13 @@ Result<std::unique_ptr<Journal>> Journal::open_once(Options options) {
   return journal;
 }
 
+Status Journal::note_restored(const std::filesystem::path& directory) {
+  if (probe_format(directory / kFileName) != Format::ours)
+    return permanent("there is no journal in " + directory.string());
+  VOXBUS_TRY(held, lock_directory(directory));
+  return replace_file(directory / kRestored, "the next start begins a new epoch\n");
+}
+
 Journal::Journal(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Journal::~Journal() { parts_->stop(); }
 
@@ -378,6 +397,8 @@ Stats Journal::stats() const {
     return out;
   });
   const auto made = parts_->keys->made();
+  stats.silent =
+      std::max(parts_->shared->writing.quiet_for(), parts_->shared->deciding.quiet_for());
   parts_->shared->pipeline.with([&](const PipelineState& state) {
     for (auto& channel : stats.channels) {
       channel.queued_bytes = state.intake.queued_bytes(channel.name);

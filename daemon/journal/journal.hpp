@@ -31,6 +31,10 @@ struct Options {
   std::string installation;
   // Wraps all other keys. Nothing: directory/master.key, made at the first start.
   std::optional<Key> master_key;
+  // The highest that anybody outside was told, as the bus remembers it of its consumers. An end
+  // before it means that an older copy was put back: a new epoch begins behind it, so that no
+  // sequence ever names two events.
+  std::optional<model::Sequence> told;
   const Clock* clock = nullptr;  // outlives the journal; nothing: the system's
   // Called once, on one of the journal's threads, when going on would break a promise (fsync
   // failed, a row is damaged). The caller ends the process; nothing is acknowledged any more.
@@ -79,7 +83,7 @@ struct Begin {
 struct Opening {
   std::uint64_t lease = 0;
   std::string cursor;       // the newest, empty at the first opening of an origin
-  TimePoint begin;          // as decided at the first opening; Kind::all is 1970
+  TimePoint begin;          // as decided at the first opening; Kind::all is kEarliest
   bool new_origin = false;  // this identity was never opened before
 };
 
@@ -129,6 +133,8 @@ struct Stats {
   std::uint64_t rows_lost = 0;          // at the salvage of this start
   std::uint64_t unreadable = 0;         // rows read since start whose key is damaged
   bool waiting_for_space = false;       // the disk is full; channels wait
+  bool waiting_for_lock = false;        // another process holds the file's lock; likewise
+  std::chrono::milliseconds silent{0};  // how long a thread at work gave no sign; 0: none is
   bool failed = false;                  // on_fatal was called
 };
 
@@ -137,11 +143,14 @@ class Journal {
   // Locks the directory, repairs what a crash left, logs what it repaired, starts the threads.
   // Errors: another process holds it, a newer format, a wrong master key, the file system.
   [[nodiscard]] static Result<std::unique_ptr<Journal>> open(Options options);
+  // Has the next start begin a new epoch: for a directory that was put back from a backup where
+  // nobody can tell by itself. Refused while a daemon holds it.
+  [[nodiscard]] static Status note_restored(const std::filesystem::path& directory);
   // Commits what was submitted (unless the disk is full or broken), then stops. Readers must be
   // gone before.
   ~Journal();
-  // The same but for the readers: afterwards submit() and append() refuse, whoever waits in append()
-  // returns, and what is committed can still be read.
+  // The same but for the readers: afterwards submit() and append() refuse, whoever waits in
+  // append() returns, and what is committed can still be read.
   void stop();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/guarded.hpp"
+#include "base/pulse.hpp"
 #include "journal/file.hpp"
 #include "journal/index.hpp"
 #include "journal/intake.hpp"
@@ -81,6 +82,7 @@ struct Shared {
   std::atomic<model::Position> end{0};  // newest committed
   std::atomic<std::uint64_t> unreadable{0};
   std::atomic<KeyId> next_key{1};  // as of the last group decided
+  Pulse writing, deciding;         // while a group is in their hands
   std::vector<EpochStart> epochs;  // ascending, at least one; fixed before the first thread
   // Ends all work and tells the caller, once. `mark` names a file to leave behind for the next
   // start (kSuspect, kIndexSuspect), or is empty.
@@ -89,6 +91,8 @@ struct Shared {
 
 // Files that tell the next start to repair before it trusts.
 inline constexpr std::string_view kSuspect = "suspect";
+// Left by a person: the directory is a copy that was put back.
+inline constexpr std::string_view kRestored = "restored";
 inline constexpr std::string_view kIndexSuspect = "index-suspect";
 
 }  // namespace voxbus::journal

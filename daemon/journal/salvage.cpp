@@ -129,7 +129,7 @@ Result<bool> finish_salvage(const std::filesystem::path& directory, TimePoint no
   if (!std::filesystem::exists(finished, code)) return false;
   // Whatever speaks of the old file goes before the new one stands in its place.
   VOXBUS_CHECK(Index::drop(directory / "index"));
-  for (const auto name : {std::string_view("witness"), kSuspect, kIndexSuspect}) {
+  for (const auto name : {std::string_view("witness"), kSuspect, kIndexSuspect, kRestored}) {
     std::filesystem::remove(directory / name, code);
   }
   const auto file = directory / kFileName;

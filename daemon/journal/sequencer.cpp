@@ -78,7 +78,9 @@ void Sequencer::run() {
           written = state.written;
           return state.intake.take(group_items_, group_bytes_, state.waiting_for_space);
         });
+    shared_.deciding.beat();
     auto group = taken ? decide(std::move(*taken), written) : nullptr;
+    shared_.deciding.rest();
     const bool done = !group;
     shared_.pipeline.with([&](PipelineState& state) {
       if (group) state.slot = std::move(group);

@@ -53,6 +53,7 @@ Result<std::unique_ptr<Writer>> Writer::open(Connection connection, Index& index
 
 void Writer::run() {
   while (auto group = next()) {
+    shared_.writing.beat();
     const bool went_well = group->writes_nothing() || (commit(*group) && add_to_index(*group));
     const bool told = went_well && tell(*group);
     shared_.pipeline.with([&](PipelineState& state) {
@@ -60,6 +61,7 @@ void Writer::run() {
       if (told) state.written = group->number;
       if (!told) state.writer_gone = true;
     });
+    shared_.writing.rest();
     shared_.pipeline.notify_all();
     if (!told) return;
   }
@@ -131,6 +133,7 @@ bool Writer::commit(const Group& group) {
         totals.last_commit = took;
         totals.longest_commit = std::max(totals.longest_commit, took);
         totals.wal_bytes = wal_bytes_;
+        totals.waiting_for_lock = false;
       });
       checkpointer_.committed(wal_bytes_);
       return true;
@@ -146,6 +149,8 @@ Writer::Wrote Writer::after_failure(int code) {
   switch (trouble) {
     case Trouble::busy:
       log::warn("{}; trying again", error.message);
+      shared_.counters.with([](Counters& counters) { counters.totals.waiting_for_lock = true; });
+      shared_.writing.beat();  // it turns, and waits for somebody else
       return Wrote::again;
     case Trouble::full:
       return wait_for_space(error) ? Wrote::again : Wrote::stopped;
@@ -166,6 +171,7 @@ bool Writer::wait_for_space(const Error& error) {
     log::error("{}; channels wait until there is space", error.message);
     shared_.counters.with([](Counters& counters) { counters.totals.waiting_for_space = true; });
   }
+  shared_.writing.beat();
   // With the reserve's space what is decided already can go through at once.
   if (reserve_.release()) return true;
   return shared_.pipeline.when_for(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/interaction.hpp"
 
+#include "base/text.hpp"
 #include "base/time.hpp"
 #include "model/limits.hpp"
 
@@ -9,18 +10,6 @@ namespace {
 
 Error wrong(std::string_view member, std::string_view what) {
   return permanent("member '" + std::string(member) + "' " + std::string(what));
-}
-
-// Control characters have no place in a record, but for line breaks and tabs in running text.
-bool has_control(std::string_view text, bool running) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == 0x7f) return true;
-    if (byte >= 0x20) continue;
-    if (running && (byte == '\n' || byte == '\t')) continue;
-    return true;
-  }
-  return false;
 }
 
 struct TextRule {
@@ -35,8 +24,8 @@ Status check_text(const json::object& in, TextRule rule) {
   if (!member->is_string()) return wrong(rule.member, "is not a string");
   const auto& text = member->get_string();
   if (text.size() > rule.limit) return wrong(rule.member, "is longer than it may be");
-  if (has_control({text.data(), text.size()}, rule.running)) {
-    return wrong(rule.member, "holds a control character");
+  if (has_unsafe({text.data(), text.size()}, rule.running)) {
+    return wrong(rule.member, "holds a control character or one that turns text around");
   }
   return {};
 }
@@ -50,7 +39,47 @@ Status check_choice(const json::object& in, std::string_view name, const auto& w
   return {};
 }
 
+struct NumberRule {
+  std::string_view member;
+  std::int64_t least = 0, most = INT64_MAX;
+};
+
+Status check_number(const json::object& in, NumberRule rule) {
+  if (!in.contains(rule.member)) return {};
+  const auto number = json::integer_at(in, rule.member);
+  if (!number || *number < rule.least || *number > rule.most)
+    return wrong(rule.member, "is no number, or out of its range");
+  return {};
+}
+
+// Nothing but these members: what a channel says beyond our schema stands in `native`.
+Status check_members(const json::object& in, const auto& known) {
+  for (const auto& member : in) {
+    const std::string_view name(member.key().data(), member.key().size());
+    if (!is_one_of(name, known)) return wrong(name.substr(0, 64), "is not known");
+  }
+  return {};
+}
+
+// An array of objects, each of which passes `check`.
+template<class Check>
+Status check_entries(const json::object& in, std::string_view name, std::size_t most, Check check) {
+  const auto* member = in.if_contains(name);
+  if (!member) return {};
+  const auto* entries = member->if_array();
+  if (!entries) return wrong(name, "is not an array");
+  if (entries->size() > most) return wrong(name, "has too many entries");
+  for (const auto& entry : *entries) {
+    const auto* fields = entry.if_object();
+    if (!fields) return wrong(name, "holds something that is no object");
+    VOXBUS_CHECK(check(*fields));
+  }
+  return {};
+}
+
 Status check_author(const json::object& author) {
+  static constexpr std::string_view kMembers[] = {"handle", "name", "addresses", "profile"};
+  VOXBUS_CHECK(check_members(author, kMembers));
   VOXBUS_CHECK(check_text(author, {"handle", kMaxHandle}));
   VOXBUS_CHECK(check_text(author, {"name", kMaxName}));
   VOXBUS_CHECK(check_text(author, {"profile", kMaxUrl}));
@@ -58,28 +87,54 @@ Status check_author(const json::object& author) {
       handle && !is_canonical_handle(*handle)) {
     return wrong("author.handle", "is not scheme:value");
   }
-  if (const auto* addresses = json::array_at(author, "addresses")) {
-    if (addresses->size() > kMaxAddresses) return wrong("author.addresses", "has too many entries");
-    for (const auto& entry : *addresses) {
-      if (!entry.is_string() || entry.get_string().size() > kMaxHandle ||
-          !is_canonical_handle({entry.get_string().data(), entry.get_string().size()})) {
-        return wrong("author.addresses", "holds something that is no handle");
-      }
+  const auto* member = author.if_contains("addresses");
+  if (!member) return {};
+  const auto* addresses = member->if_array();
+  if (!addresses || addresses->size() > kMaxAddresses)
+    return wrong("author.addresses", "is not an array, or has too many entries");
+  for (const auto& entry : *addresses) {
+    if (!entry.is_string() ||
+        !is_canonical_handle({entry.get_string().data(), entry.get_string().size()})) {
+      return wrong("author.addresses", "holds something that is no handle");
     }
   }
   return {};
 }
 
-Status check_quoted(const json::array& blocks) {
-  if (blocks.size() > kMaxQuoted) return wrong("quoted", "has too many blocks");
-  for (const auto& block : blocks) {
-    const auto* fields = block.if_object();
-    if (!fields) return wrong("quoted", "holds something that is no object");
-    VOXBUS_CHECK(check_text(*fields, {"text", kMaxText, true}));
-    VOXBUS_CHECK(check_text(*fields, {"author", kMaxName}));
-    VOXBUS_CHECK(check_text(*fields, {"native_id", kMaxNativeId}));
+Status check_quoted(const json::object& block) {
+  static constexpr std::string_view kMembers[] = {"depth", "author", "at", "text", "native_id"};
+  VOXBUS_CHECK(check_members(block, kMembers));
+  if (!block.contains("text")) return wrong("quoted.text", "is missing");
+  VOXBUS_CHECK(check_text(block, {"text", kMaxText, true}));
+  VOXBUS_CHECK(check_text(block, {"author", kMaxName}));
+  VOXBUS_CHECK(check_text(block, {"native_id", kMaxNativeId}));
+  VOXBUS_CHECK(check_number(block, {"depth", 1, kMaxQuoteDepth}));
+  return check_number(block, {"at"});
+}
+
+Status check_attachment(const json::object& file) {
+  static constexpr std::string_view kMembers[] = {"name", "type", "size", "sha256", "url"};
+  VOXBUS_CHECK(check_members(file, kMembers));
+  VOXBUS_CHECK(check_text(file, {"name", kMaxFileName}));
+  VOXBUS_CHECK(check_text(file, {"type", kMaxMediaType}));
+  VOXBUS_CHECK(check_text(file, {"url", kMaxUrl}));
+  VOXBUS_CHECK(check_number(file, {"size"}));
+  if (const auto* hash = file.if_contains("sha256")) {
+    const auto text = json::text_at(file, "sha256");
+    if (!hash->is_string() || !is_sha256(*text))
+      return wrong("attachments.sha256", "is not 64 hex digits");
   }
   return {};
+}
+
+Status check_call(const json::object& call) {
+  static constexpr std::string_view kMembers[] = {"direction", "disposition", "waited_seconds",
+                                                  "talked_seconds"};
+  VOXBUS_CHECK(check_members(call, kMembers));
+  VOXBUS_CHECK(check_choice(call, "direction", kCallDirections, false));
+  VOXBUS_CHECK(check_choice(call, "disposition", kDispositions, false));
+  VOXBUS_CHECK(check_number(call, {"waited_seconds"}));
+  return check_number(call, {"talked_seconds"});
 }
 
 }  // namespace
@@ -95,10 +150,19 @@ bool is_canonical_handle(std::string_view handle) {
         (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
     if (!known) return false;
   }
-  return !has_control(handle, false);
+  return !has_unsafe(handle, false);
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
 Status check_interaction(const json::object& record) {
+  static constexpr std::string_view kMembers[] = {
+      "kind",        "direction", "audience", "author",   "conversation", "in_reply_to",
+      "title",       "text",      "quoted",   "language", "attachments",  "permalink",
+      "occurred_at", "call",      "native",   "truncated"};
+  VOXBUS_CHECK(check_members(record, kMembers));
   VOXBUS_CHECK(check_choice(record, "kind", kKinds, true));
   VOXBUS_CHECK(check_choice(record, "direction", kDirections, true));
   VOXBUS_CHECK(check_choice(record, "audience", kAudiences, true));
@@ -119,21 +183,17 @@ Status check_interaction(const json::object& record) {
       return wrong(name, "is not an object");
     }
   }
-  static constexpr std::string_view kArrays[] = {"quoted", "attachments", "truncated"};
-  for (const auto name : kArrays) {
-    if (const auto* member = record.if_contains(name); member && !member->is_array()) {
-      return wrong(name, "is not an array");
-    }
-  }
   if (const auto* author = json::object_at(record, "author")) VOXBUS_CHECK(check_author(*author));
-  if (const auto* call = json::object_at(record, "call")) {
-    VOXBUS_CHECK(check_choice(*call, "direction", kCallDirections, false));
-    VOXBUS_CHECK(check_choice(*call, "disposition", kDispositions, false));
-  }
-  if (const auto* quoted = json::array_at(record, "quoted")) VOXBUS_CHECK(check_quoted(*quoted));
-  if (const auto* files = json::array_at(record, "attachments");
-      files && files->size() > kMaxAttachments) {
-    return wrong("attachments", "has too many entries");
+  if (const auto* call = json::object_at(record, "call")) VOXBUS_CHECK(check_call(*call));
+  VOXBUS_CHECK(check_entries(record, "quoted", kMaxQuoted, check_quoted));
+  VOXBUS_CHECK(check_entries(record, "attachments", kMaxAttachments, check_attachment));
+  if (const auto* member = record.if_contains("truncated")) {
+    const auto* names = member->if_array();
+    if (!names || names->size() > kMaxQuoted) return wrong("truncated", "is not an array");
+    for (const auto& name : *names) {
+      if (!name.is_string() || !is_one_of(std::string_view(name.get_string()), kTruncated))
+        return wrong("truncated", "names no member that can be cut");
+    }
   }
   return {};
 }

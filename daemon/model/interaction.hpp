@@ -21,6 +21,11 @@ inline constexpr std::array<std::string_view, 3> kCallDirections = {"inbound", "
 inline constexpr std::array<std::string_view, 5> kDispositions = {"answered", "no_answer", "busy",
                                                                   "failed", "congestion"};
 
+// What may be cut to its bound, as `truncated` names it.
+inline constexpr std::array<std::string_view, 9> kTruncated = {
+    "title",          "text",        "quoted",   "quoted.author", "author.name",
+    "author.profile", "attachments", "language", "permalink"};
+
 [[nodiscard]] constexpr bool is_one_of(std::string_view word, const auto& words) {
   for (const auto& known : words) {
     if (word == known) return true;
@@ -30,6 +35,9 @@ inline constexpr std::array<std::string_view, 5> kDispositions = {"answered", "n
 
 // Shape, bounds and characters of a normalised record; the error names the member.
 [[nodiscard]] Status check_interaction(const json::object& record);
+
+// 64 lower-case hex digits.
+[[nodiscard]] bool is_sha256(std::string_view text);
 
 // scheme:value with a known form: "mailto:nora@example.org", "tel:+12025550123", "x:12345".
 [[nodiscard]] bool is_canonical_handle(std::string_view handle);

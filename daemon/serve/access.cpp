@@ -80,6 +80,11 @@ std::optional<Answer> Access::refuse_place(const Peer& peer, const Headers& head
   return std::nullopt;
 }
 
+bool Access::tokens_changed() {
+  const auto seen = tokens_.generation();
+  return std::exchange(tokens_seen_, seen) != seen;
+}
+
 Access::Verdict Access::identify(const Peer& peer, const Headers& headers) {
   if (headers.authorization) {
     constexpr std::string_view kScheme = "bearer ";
@@ -90,23 +95,26 @@ Access::Verdict Access::identify(const Peer& peer, const Headers& headers) {
     });
     if (scheme == kScheme) {
       if (auto owner = tokens_.owner_of(text.substr(kScheme.size())))
-        return {std::move(*owner), std::nullopt};
+        return {std::move(owner->name), std::nullopt, std::move(owner->sha256)};
     }
     return {
         {},
-        problem(Slug::unauthorised, "the token is not known: 'voxbus token add NAME' makes one")};
+        problem(Slug::unauthorised, "the token is not known: 'voxbus token add NAME' makes one"),
+        {}};
   }
   if (!peer.by_unix_socket) {
     return {{},
             problem(Slug::unauthorised,
-                    "send Authorization: Bearer TOKEN; 'voxbus token add NAME' makes one")};
+                    "send Authorization: Bearer TOKEN; 'voxbus token add NAME' makes one"),
+            {}};
   }
   const bool member = socket_group_ && std::find(peer.groups.begin(), peer.groups.end(),
                                                  *socket_group_) != peer.groups.end();
-  if (peer.uid == 0 || peer.uid == ::geteuid() || member) return {peer.user, std::nullopt};
+  if (peer.uid == 0 || peer.uid == ::geteuid() || member) return {peer.user, std::nullopt, {}};
   return {{},
           problem(Slug::forbidden,
-                  "this socket serves root, the service's user and the socket's group")};
+                  "this socket serves root, the service's user and the socket's group"),
+          {}};
 }
 
 }  // namespace voxbus::serve

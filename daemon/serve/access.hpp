@@ -52,14 +52,19 @@ class Access {
   struct Verdict {
     std::string actor;
     std::optional<Answer> refusal;
+    std::string token;  // the SHA-256 of the one that opened the door; empty: none was needed
   };
   [[nodiscard]] Verdict identify(const Peer& peer, const Headers& headers);
+  // Whether tokens changed since the last call: then ask still_opens() for what they opened.
+  [[nodiscard]] bool tokens_changed();
+  [[nodiscard]] bool still_opens(std::string_view token) const { return tokens_.is_known(token); }
 
  private:
   [[nodiscard]] bool is_our_host(std::string_view host, const Peer& peer) const;
 
   Options options_;
   TokenStore tokens_;
+  std::uint64_t tokens_seen_ = 0;
   std::optional<gid_t> socket_group_;
 };
 

@@ -42,6 +42,7 @@ Answer list_consumers(Core& core, const Request&) {
 }
 
 Answer put_consumer(Core& core, const Request& request) {
+  if (auto refusal = refuse_doubled(request, {"update"})) return std::move(*refusal);
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   const auto wanted = bus::read_consumer_request(body.object);
@@ -69,13 +70,15 @@ Answer delete_consumer(Core& core, const Request& request) {
 Answer acknowledge(Core& core, const Request& request) {
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
-  if (auto unknown = refuse_unknown(body.object, {"sequences", "through", "nack", "delay"}))
+  if (auto unknown =
+          refuse_unknown(body.object, {"sequences", "through", "nack", "delay", "release"}))
     return *unknown;
   const auto& name = request.segment(2);
   const bool sequences = body.object.contains("sequences"),
-             through = body.object.contains("through"), nack = body.object.contains("nack");
-  if (sequences + through + nack != 1) {
-    return bad_parameter("sequences", "give one of 'sequences', 'through' and 'nack'");
+             through = body.object.contains("through"), nack = body.object.contains("nack"),
+             release = body.object.contains("release");
+  if (sequences + through + nack + release != 1) {
+    return bad_parameter("sequences", "give one of 'sequences', 'through', 'nack' and 'release'");
   }
   if (through) {
     const auto text = json::text_at(body.object, "through");
@@ -83,8 +86,9 @@ Answer acknowledge(Core& core, const Request& request) {
     if (!sequence) return bad_parameter("through", "through: " + sequence.error().message);
     return settled_answer(core, core.consumers.ack_through(name, *sequence));
   }
-  const auto list = read_sequences(body.object, nack ? "nack" : "sequences");
+  const auto list = read_sequences(body.object, nack ? "nack" : release ? "release" : "sequences");
   if (list.refusal) return *list.refusal;
+  if (release) return settled_answer(core, core.consumers.release(name, list.sequences));
   if (sequences) return settled_answer(core, core.consumers.ack(name, list.sequences));
   std::chrono::milliseconds delay{0};
   if (body.object.contains("delay")) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/units.hpp"
+#include "serve/accept.hpp"
 #include "serve/core.hpp"
 #include "serve/handlers.hpp"
 #include "serve/problem.hpp"
@@ -21,9 +22,15 @@ constexpr std::chrono::seconds kLongestWait{60};
 constexpr std::chrono::seconds kLongestSearch{10};
 constexpr int kPagesPerTurn = 4;  // before others get the worker
 
+// The forms of a batch, in the order of our liking.
+constexpr std::string_view kLines = "application/x-ndjson";
+constexpr std::string_view kForms[] = {"application/cloudevents-batch+json", kLines,
+                                       "application/json"};
+
 // What a pull has so far. Filled on a worker, looked at between.
 struct Pull {
   bus::Filter filter;
+  std::string_view form;
   bool lines = false;  // NDJSON, else one JSON array
   std::size_t limit = 100;
   std::size_t max_bytes = 0;
@@ -99,7 +106,14 @@ PullParameters read_parameters(const Request& request, Pull& pull) {
       out.wait = *duration;
     }
   }
-  pull.lines = request.accept.find("application/x-ndjson") != request.accept.npos;
+  const auto form = preferred(request.accept, kForms);
+  if (!form && !out.refusal) {
+    out.refusal = problem(Slug::not_acceptable,
+                          "events come as application/cloudevents-batch+json (or application/json) "
+                          "and as application/x-ndjson");
+  }
+  pull.form = kForms[form.value_or(0)];
+  pull.lines = pull.form == kLines;
   return out;
 }
 
@@ -167,7 +181,7 @@ boost::asio::awaitable<Answer> pull_events(Core& core, Request request) {
   if (!pull.lines) pull.body += pull.count == 0 ? "[]" : "]";
   if (share) share->shrink_to(pull.body.size());
   Answer answer;
-  answer.content_type = pull.lines ? "application/x-ndjson" : "application/cloudevents-batch+json";
+  answer.content_type = pull.form;
   answer.headers = {{"Voxbus-Next", model::format(core.feed.at(pull.next))},
                     {"Voxbus-End", model::format(core.feed.end())}};
   answer.body = std::move(pull.body);

@@ -50,13 +50,17 @@ class Session;
 [[nodiscard]] boost::asio::awaitable<Answer> fetch_events(Core& core, Request request);
 
 // --- what several of them need: parameters.cpp ---
-// Everything but the filter's parameters must be among `others`. The refusal names the parameter.
+// Everything but the filter's parameters must be among `others`, each of which may be given once.
+// The refusal names the parameter.
 struct FilterParameters {
   bus::Filter filter;
   std::optional<Answer> refusal;
 };
 [[nodiscard]] FilterParameters read_filter(const Request& request,
                                            std::initializer_list<std::string_view> others);
+// 400 when one of them is given more than once.
+[[nodiscard]] std::optional<Answer> refuse_doubled(const Request& request,
+                                                   std::initializer_list<std::string_view> names);
 // The body as a JSON object, or 400 or 415.
 struct JsonBody {
   json::object object;

@@ -7,9 +7,18 @@
 
 namespace voxbus::serve {
 
+std::optional<Answer> refuse_doubled(const Request& request,
+                                     std::initializer_list<std::string_view> names) {
+  const auto* doubled = request.target.doubled(names);
+  if (!doubled) return std::nullopt;
+  return bad_parameter(*doubled, *doubled + ": it may be given once");
+}
+
 FilterParameters read_filter(const Request& request,
                              std::initializer_list<std::string_view> others) {
   FilterParameters read;
+  read.refusal = refuse_doubled(request, others);
+  if (read.refusal) return read;
   for (const auto& [name, value] : request.target.parameters) {
     if (std::find(others.begin(), others.end(), name) != others.end()) continue;
     if (!bus::Filter::is_parameter(name)) {

@@ -23,6 +23,8 @@ Form form_of(Slug slug) {
       return {"not-found", "There is nothing here", 404};
     case Slug::method_not_allowed:
       return {"method-not-allowed", "This cannot be done here", 405};
+    case Slug::not_acceptable:
+      return {"not-acceptable", "The answer has no such form", 406};
     case Slug::conflict:
       return {"conflict", "It contradicts what is there", 409};
     case Slug::gone:

@@ -19,6 +19,7 @@ enum class Slug {
   forbidden,
   not_found,
   method_not_allowed,
+  not_acceptable,
   conflict,
   gone,
   too_large,

@@ -19,6 +19,7 @@
 #include "base/posix.hpp"
 #include "serve/core.hpp"
 #include "serve/session.hpp"
+#include "serve/turn_away.hpp"
 
 namespace voxbus::serve {
 namespace {
@@ -73,9 +74,12 @@ void raise_descriptor_limit(std::uint32_t connections) {
 
 struct Server::Parts {
   Parts(Options options, journal::Journal& journal, bus::Feed& feed, bus::Consumers& consumers)
-      : core(std::move(options), journal, feed, consumers), beat_timer(core.loop) {}
+      : core(std::move(options), journal, feed, consumers),
+        turn_away(core.loop),
+        beat_timer(core.loop) {}
 
   Core core;
+  TurnAway turn_away;
   std::optional<tcp::acceptor> tcp_acceptor;
   std::optional<Local::acceptor> local_acceptor;
   asio::steady_timer beat_timer;
@@ -92,6 +96,7 @@ struct Server::Parts {
   void run_loop();
   void begin_session(Session::Socket socket, Peer peer);
   bool make_room();
+  void end_what_lost_its_token();
 
   asio::awaitable<void> accept_tcp();
   asio::awaitable<void> accept_local();
@@ -202,6 +207,7 @@ void Server::stop() {
     for (const auto& [key, weak] : sessions) {
       if (const auto session = weak.lock()) session->close();
     }
+    parts.turn_away.stop();
     parts.core.news.ring();
     parts.guard.reset();
   });
@@ -222,6 +228,7 @@ asio::awaitable<void> Server::Parts::beat() {
   while (!core.stopping) {
     last_turn.store(std::chrono::steady_clock::now());
     core.rest_if_quiet();
+    end_what_lost_its_token();
     beat_timer.expires_after(kBeat);
     boost::system::error_code code;
     co_await beat_timer.async_wait(asio::redirect_error(asio::use_awaitable, code));
@@ -232,6 +239,22 @@ void Server::Parts::begin_session(Session::Socket socket, Peer peer) {
   auto session = std::make_shared<Session>(core, std::move(socket), std::move(peer));
   core.sessions.emplace(session.get(), session);
   asio::co_spawn(core.loop, Session::run(session), asio::detached);
+}
+
+// A token that is taken back ends what it opened: streams, waits, kept connections.
+void Server::Parts::end_what_lost_its_token() {
+  if (!core.access.tokens_changed()) return;
+  std::size_t ended = 0;
+  const auto sessions = core.sessions;
+  for (const auto& [key, weak] : sessions) {
+    const auto session = weak.lock();
+    if (!session || session->token().empty() || core.access.still_opens(session->token())) continue;
+    session->close();
+    ++ended;
+  }
+  if (ended == 0) return;
+  log::info("{} connections ended: their token was removed", ended);
+  core.news.ring();  // whoever waits for news looks whether it is still there
 }
 
 // For a new connection the one that has been silent longest makes room, so that thousands of silent
@@ -262,7 +285,10 @@ asio::awaitable<void> Server::Parts::accept_tcp() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
       continue;
     }
-    if (!make_room()) continue;  // the socket closes
+    if (!make_room()) {
+      turn_away(Session::Socket(std::move(socket)));
+      continue;
+    }
     Peer peer;
     const auto remote = socket.remote_endpoint(code);
     if (code) continue;
@@ -288,7 +314,10 @@ asio::awaitable<void> Server::Parts::accept_local() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
       continue;
     }
-    if (core.unix_connections >= kUnixConnections) continue;
+    if (core.unix_connections >= kUnixConnections) {
+      turn_away(Session::Socket(std::move(socket)));
+      continue;
+    }
     auto peer = unix_peer(socket.native_handle());
     if (!peer) continue;
     begin_session(Session::Socket(std::move(socket)), std::move(*peer));

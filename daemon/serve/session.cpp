@@ -166,6 +166,7 @@ asio::awaitable<bool> Session::serve_one() {
     auto verdict = core_.access.identify(peer_, headers);
     if (verdict.refusal) co_return co_await refuse(std::move(*verdict.refusal), head, has_body);
     request.actor = std::move(verdict.actor);
+    token_ = std::move(verdict.token);
   }
   if (!found.route) {
     auto answer = found.allowed.empty()
@@ -175,7 +176,10 @@ asio::awaitable<bool> Session::serve_one() {
     co_return co_await refuse(std::move(answer), head, has_body);
   }
   request.target = std::move(*target);
-  request.accept = field(message, http::field::accept).value_or("");
+  for (auto [at, end] = message.equal_range(http::field::accept); at != end; ++at) {
+    if (!request.accept.empty()) request.accept += ',';
+    request.accept += view(at->value());
+  }
   request.content_type = field(message, http::field::content_type).value_or("");
   const auto last_event = message.find("Last-Event-ID");
   if (last_event != message.end()) request.last_event_id = std::string(view(last_event->value()));

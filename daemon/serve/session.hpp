@@ -40,6 +40,8 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] asio::any_io_executor executor() { return stream_.get_executor(); }
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] bool is_local() const { return peer_.by_unix_socket; }
+  // The SHA-256 of the token of the request at hand, or of the last one; empty: none.
+  [[nodiscard]] const std::string& token() const { return token_; }
   // The other side has closed its end.
   [[nodiscard]] bool peer_closed();
   // In pieces of 64 KiB, each within write_within. False: the connection is gone. The bytes must
@@ -67,6 +69,7 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::basic_stream<asio::generic::stream_protocol> stream_;
   Peer peer_;
   beast::flat_buffer buffer_;
+  std::string token_;
   std::string origin_;  // of this request, when a page asks that may
   std::optional<std::list<Session*>::iterator> idle_;
   BellWait* wait_ = nullptr;

@@ -40,6 +40,15 @@ const std::string* Target::parameter(std::string_view name) const {
   return found == parameters.end() ? nullptr : &found->value;
 }
 
+const std::string* Target::doubled(std::initializer_list<std::string_view> names) const {
+  for (const auto name : names) {
+    const auto named = [&](const Parameter& p) { return p.name == name; };
+    if (std::count_if(parameters.begin(), parameters.end(), named) > 1)
+      return &std::find_if(parameters.begin(), parameters.end(), named)->name;
+  }
+  return nullptr;
+}
+
 Result<Target> parse_target(std::string_view text) {
   Target target;
   if (!text.starts_with('/')) return permanent("the target is not a path");

@@ -2,6 +2,7 @@
 // What follows the method in a request: path segments and parameters, decoded. Pure, any thread.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ struct Target {
 
   // The value of the first parameter of that name; null when there is none.
   [[nodiscard]] const std::string* parameter(std::string_view name) const;
+  // The first of `names` that is given more than once; null when none is.
+  [[nodiscard]] const std::string* doubled(std::initializer_list<std::string_view> names) const;
 };
 
 // Origin form only ("/v1/events?limit=5"), at most 32 segments and 256 parameters, percent-encoded

@@ -140,16 +140,27 @@ void TokenStore::refresh() {
     return;
   }
   tokens_ = std::move(*tokens);
+  ++generation_;
 }
 
-std::optional<std::string> TokenStore::owner_of(std::string_view token) {
+std::optional<TokenStore::Owner> TokenStore::owner_of(std::string_view token) {
   refresh();
   const auto digest = digest_of(token);
-  std::optional<std::string> owner;
+  std::optional<Owner> owner;
   for (const auto& known : tokens_) {
-    if (equal_in_constant_time(known.sha256, digest)) owner = known.name;
+    if (equal_in_constant_time(known.sha256, digest)) owner = Owner{known.name, digest};
   }
   return owner;
+}
+
+std::uint64_t TokenStore::generation() {
+  refresh();
+  return generation_;
+}
+
+bool TokenStore::is_known(std::string_view sha256) const {
+  return std::any_of(tokens_.begin(), tokens_.end(),
+                     [&](const Token& token) { return token.sha256 == sha256; });
 }
 
 }  // namespace voxbus::serve

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -34,8 +35,15 @@ struct Token {
 class TokenStore {
  public:
   explicit TokenStore(std::filesystem::path file) : file_(std::move(file)) {}
-  // The name behind a token; nothing when there is none.
-  [[nodiscard]] std::optional<std::string> owner_of(std::string_view token);
+  // Who asks with a token: its name and its SHA-256, by which is_known() finds it again. Nothing
+  // when there is none.
+  struct Owner {
+    std::string name, sha256;
+  };
+  [[nodiscard]] std::optional<Owner> owner_of(std::string_view token);
+  // Reads the file again when it changed. Grows with each change: a token may be gone since.
+  std::uint64_t generation();
+  [[nodiscard]] bool is_known(std::string_view sha256) const;
 
  private:
   void refresh();
@@ -43,6 +51,7 @@ class TokenStore {
   std::filesystem::path file_;
   std::vector<Token> tokens_;
   bool known_ = false;
+  std::uint64_t generation_ = 0;
   struct stat seen_ {};
 };
 

@@ -77,18 +77,18 @@ TEST(Border, TurnsExceptionsIntoAStatusWithTheirWords) {
   const Outcome outcome = poll_once([](const auto&, auto&) -> voxbus::Result<voxbus::Batch> {
     throw std::runtime_error("the line is \xFF dead");
   });
-  EXPECT_EQ(outcome.status, VOXBUS_RETRY);
+  EXPECT_EQ(outcome.status, VOXBUS_FAULT);
   EXPECT_EQ(outcome.message, "the line is \xEF\xBF\xBD dead");
 }
 
 TEST(Border, TurnsThrownNumbersAndLackOfMemoryIntoAStatus) {
   const Outcome number =
       poll_once([](const auto&, auto&) -> voxbus::Result<voxbus::Batch> { throw 7; });
-  EXPECT_EQ(number.status, VOXBUS_RETRY);
+  EXPECT_EQ(number.status, VOXBUS_FAULT);
   EXPECT_EQ(number.message, "an exception of an unknown type");
   const Outcome memory = poll_once(
       [](const auto&, auto&) -> voxbus::Result<voxbus::Batch> { throw std::bad_alloc{}; });
-  EXPECT_EQ(memory.status, VOXBUS_RETRY);
+  EXPECT_EQ(memory.status, VOXBUS_FAULT);
   EXPECT_EQ(memory.message, "out of memory");
 }
 

@@ -8,103 +8,25 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <random>
 
-#include "base/guarded.hpp"
-#include "base/json.hpp"
 #include "base/log.hpp"
-#include "base/text.hpp"
-#include "journal/journal.hpp"
+#include "load.hpp"
 
 namespace {
 
 using namespace voxbus;
-using namespace voxbus::journal;
+using namespace voxbus::bench;
+using journal::Stats;
 using Seconds = std::chrono::duration<double>;
-
-struct Load {
-  std::size_t items = 200'000;
-  std::size_t authors = 20'000;
-  std::filesystem::path directory = "bench-journal";
-};
-
-// Mails of some hundred bytes, with words that compress as words do.
-std::vector<model::Item> make_items(const Load& load) {
-  static constexpr const char* kWords[] = {
-      "order",   "parcel",  "yesterday", "still",  "waiting", "for",   "the",   "refund", "please",
-      "call",    "back",    "number",    "wrong",  "invoice", "thank", "you",   "again",  "broken",
-      "screen",  "account", "locked",    "cannot", "sign",    "in",    "since", "Monday", "morning",
-      "regards", "support", "delivery",  "late",   "second",  "time",  "this",  "week",   "help"};
-  std::mt19937_64 random(7);
-  std::vector<model::Item> items(load.items);
-  for (auto& item : items) {
-    item.native_id = to_hex(as_text(sha256(std::to_string(random()))));
-    item.author = "mailto:customer" + std::to_string(random() % load.authors) + "@example.org";
-    std::string text;
-    for (int word = 0; word < 60; ++word) {
-      text += kWords[random() % std::size(kWords)];
-      text += ' ';
-    }
-    item.record =
-        R"({"kind":"mail","direction":"inbound","audience":"private","author":{"handle":)";
-    json::append_string(item.record, item.author);
-    item.record += R"(,"name":"A Customer"},"title":"About my order","text":)";
-    json::append_string(item.record, text);
-    item.record += '}';
-    item.conversation = "thread " + std::to_string(random() % (load.items / 4));
-    item.digest = sha256(item.record);
-  }
-  return items;
-}
-
-class Credit final : public ChannelSink {
- public:
-  void committed(std::uint64_t, std::size_t batches, std::size_t, std::size_t) override {
-    done_.with([&](std::size_t& done) { done += batches; });
-    done_.notify_all();
-  }
-  void wait_for(std::size_t batches) {
-    done_.when([&](const std::size_t& done) { return done >= batches; }, [](const std::size_t&) {});
-  }
-
- private:
-  Guarded<std::size_t> done_;
-};
 
 double journal_rate(const Load& load, std::vector<model::Item> items, std::size_t group,
                     Stats& stats) {
   std::filesystem::remove_all(load.directory);
-  Options options;
-  options.directory = load.directory;
-  options.installation = "bench";
-  options.group_items = group;
-  options.on_fatal = [](const Error& error) {
-    std::fprintf(stderr, "%s\n", error.message.c_str());
-    std::exit(1);
-  };
-  auto journal = Journal::open(options);
-  if (!journal) {
-    std::fprintf(stderr, "%s\n", journal.error().message.c_str());
-    std::exit(1);
-  }
-  Credit credit;
-  const auto channel = (*journal)->open_channel({"mail", "email", "o"}, {}, &credit);
-  constexpr std::size_t kInFlight = 4;
+  const auto journal = open_journal(load.directory, group);
   const auto start = std::chrono::steady_clock::now();
-  std::size_t batches = 0;
-  for (std::size_t at = 0; at < items.size(); at += group) {
-    model::Batch batch;
-    const auto end = std::min(at + group, items.size());
-    batch.items.assign(std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(at)),
-                       std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(end)));
-    batch.cursor = std::to_string(end);
-    if (batches >= kInFlight) credit.wait_for(batches - kInFlight + 1);
-    if ((*journal)->submit("mail", channel->lease, std::move(batch)) != Submit::taken) std::exit(1);
-    ++batches;
-  }
-  credit.wait_for(batches);
+  write_all(*journal, std::move(items), group);
   const Seconds took = std::chrono::steady_clock::now() - start;
-  stats = (*journal)->stats();
+  stats = journal->stats();
   return static_cast<double>(load.items) / took.count();
 }
 
@@ -165,10 +87,7 @@ double table_rate(const Load& load, const std::vector<model::Item>& items, std::
 
 int main(int count, char** arguments) {
   log::set_level(log::level::warn);
-  Load load;
-  if (count > 1) load.items = std::strtoul(arguments[1], nullptr, 10);
-  if (count > 2) load.authors = std::strtoul(arguments[2], nullptr, 10);
-  if (count > 3) load.directory = arguments[3];
+  const auto load = read_arguments(count, arguments, {.directory = "bench-journal"});
   const auto items = make_items(load);
   std::printf("%zu items of %zu authors\n", load.items, load.authors);
   for (const std::size_t group : {64, 1024}) {

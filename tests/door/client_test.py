@@ -55,14 +55,50 @@ class Consume(Client):
                     raise RuntimeError("the handler failed")
         self.assertEqual({fake_api.sequence(1)}, self.bus.consumers["support"]["acked"])
 
+    def test_gives_back_at_the_end_what_it_had_fetched(self):
+        for n in range(6):
+            self.bus.publish(text=str(n))
+        source = voxbus.consume("support", start="beginning", **self.at)
+        for _ in range(3):
+            next(source)
+        source.close()
+        at = fake_api.sequence
+        self.assertEqual([{"sequences": [at(1), at(2)]}, {"nack": [at(3)]},
+                          {"release": [at(4), at(5), at(6)]}], self.bodies("/ack"))
+        again = voxbus.consume("support", **self.at)
+        self.assertEqual(list("2345"), [next(again)["data"]["text"] for _ in range(4)])
+
     def test_declares_the_consumer_with_its_start_filter_and_settings(self):
         self.bus.publish(text="x")
-        next(voxbus.consume("night shift", start="beginning", filter={"kind": ["mail"]},
+        next(voxbus.consume("night-shift", start="beginning", filter={"kind": ["mail"]},
                             ack_within="60s", member="desk-1", batch=7, **self.at))
-        method, path, _, body = self.bus.requests[0]
-        self.assertEqual(("PUT", "/v1/consumers/night%20shift"), (method, path))
-        self.assertEqual({"from": "beginning", "filter": {"kind": ["mail"]}, "ack_within": "60s"}, body)
+        self.assertEqual(("GET", "/v1/consumers/night-shift"), self.bus.requests[0][:2])
+        method, path, _, body = self.bus.requests[1]
+        self.assertEqual(("PUT", "/v1/consumers/night-shift"), (method, path))
+        self.assertEqual({"from": "beginning", "filter": {"kind": ["mail"]}, "ack_within": "60s",
+                          "group": True}, body)
         self.assertEqual({"max": 7, "wait": "20s", "member": "desk-1"}, self.bodies("/fetch")[0])
+
+    def test_takes_a_consumer_that_exists_as_it_is(self):
+        for text in ("x", "y"):
+            self.bus.publish(text=text)
+        client = voxbus.Client(**self.at)
+        client.json("PUT", "/v1/consumers/support",
+                    body={"filter": {"kind": ["mail"]}, "max_deliver": 50})
+        before = dict(self.bus.consumers["support"]["spec"])
+        next(voxbus.consume("support", batch=1, **self.at))
+        self.assertEqual(1, [method for method, *_ in self.bus.requests].count("PUT"))
+        next(voxbus.consume("support", max_deliver=50, **self.at))
+        self.assertEqual({"max_deliver": 50},
+                         [body for method, _, _, body in self.bus.requests if method == "PUT"][-1])
+        self.assertEqual(before, self.bus.consumers["support"]["spec"])
+
+    def test_says_that_a_name_is_none(self):
+        for name in ("night shift", "Desk", "-a", "a/b"):
+            with self.assertRaises(voxbus.Problem) as caught:
+                next(voxbus.consume(name, **self.at))
+            self.assertEqual((400, "name"), (caught.exception.status,
+                                             caught.exception.document["parameter"]), name)
 
     def test_comes_back_after_refusals_with_growing_pauses(self):
         self.bus.publish(text="after the storm")

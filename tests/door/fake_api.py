@@ -4,6 +4,7 @@ clients (conf/examples, conf/demo): what they send, and what they do when things
 daemon keeps the contract is shown by the flow tests with the daemon."""
 import http.server
 import json
+import re
 import socketserver
 import threading
 import urllib.parse
@@ -110,32 +111,50 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if names == ["status"]:
             return self._answer(200, {"channels": bus.channels})
         if names[0] == "consumers":
-            return self._consumer(names[1], names[2] if len(names) > 2 else None, body)
+            return self._consumer(urllib.parse.unquote(names[1]), names[2] if len(names) > 2 else None,
+                                  query, body)
         return self._problem(404, "not-found")
 
     do_GET = do_PUT = do_POST = _handle
 
-    def _consumer(self, name, verb, body):
+    def _consumer(self, name, verb, query, body):
         bus = self.bus
         with bus.changed:
-            if verb is None:
-                known = bus.consumers.setdefault(
-                    name, {"acked": set(), "flying": set(), "filter": body.get("filter"), **body})
-                if known["filter"] != body.get("filter"):
-                    return self._problem(409, "conflict", detail="it has another filter")
-                return self._answer(200, {"name": name})
             state = bus.consumers.get(name)
+            if self.command == "PUT":
+                return self._put_consumer(name, state, query, body or {})
             if state is None:
                 return self._problem(404, "not-found")
+            if verb is None:
+                return self._answer(200, {"name": name, **state["spec"]})
             if verb == "ack":
-                state["acked"].update(body["sequences"])
-                return self._answer(200, {"floor": "", "in_flight": 0})
+                state["acked"].update(body.get("sequences", []))
+                given_back = body.get("nack", []) + body.get("release", [])
+                state["flying"].difference_update(body.get("sequences", []), given_back)
+                bus.changed.notify_all()
+                return self._answer(200, {"floor": "", "in_flight": len(state["flying"])})
             due = [e for e in bus.events
                    if e["sequence"] not in state["acked"] | state["flying"]][: body["max"]]
             if not due:
                 bus.changed.wait(0.05)
             state["flying"].update(e["sequence"] for e in due)
             return self._answer(200, {"events": due, "deliveries": [], "floor": ""})
+
+    def _put_consumer(self, name, state, query, body):
+        """What a request leaves out stays as it is; what differs needs ?update=1."""
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+            return self._problem(400, "bad-request", parameter="name", detail="a bad name")
+        wanted = {key: value for key, value in body.items() if key != "from"}
+        created = state is None
+        if created:
+            spec = {"filter": {}, "max_in_flight": 1000, "ack_within": "30s", "max_deliver": 5,
+                    "group": False}
+            state = self.bus.consumers[name] = {"acked": set(), "flying": set(), "spec": spec}
+        differs = [key for key in wanted if wanted[key] != state["spec"].get(key)]
+        if differs and not created and query.get("update") != ["1"]:
+            return self._problem(409, "conflict", detail="it has another " + ", ".join(differs))
+        state["spec"].update(wanted)
+        return self._answer(201 if created else 200, {"name": name, **state["spec"]})
 
     def _stream(self, query):
         self.send_response(200)

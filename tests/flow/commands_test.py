@@ -2,15 +2,20 @@
 """The `voxbus` command as an administrator uses it."""
 
 import csv
+import http.server
 import io
 import json
+import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+from voxbus_daemon import BUILD, Daemon, Maildir, cdr, mail, wait_for
 
 
 class Commands(unittest.TestCase):
@@ -78,6 +83,18 @@ class Commands(unittest.TestCase):
                                "--type", "interaction.*")
             self.assertEqual(out.read_bytes(), whole, f"cut at {cut}")
 
+    def test_export_goes_on_only_in_a_file(self):
+        done = self.daemon.voxbus("export", "--since", "2020-01-01", "--resume", check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--output", done.stderr)
+
+    def test_json_is_json_everywhere(self):
+        self.assertTrue(json.loads(self.daemon.voxbus("version", "--json").stdout)["version"])
+        plain = self.daemon.voxbus("export", "--since", "2020-01-01").stdout
+        self.assertEqual(self.daemon.voxbus("export", "--since", "2020-01-01", "--json").stdout, plain)
+        done = self.daemon.voxbus("export", "--since", "2020-01-01", "--json", "--format", "csv", check=False)
+        self.assertEqual(done.returncode, 2)
+
     def test_export_as_csv_is_rfc_4180(self):
         done = self.daemon.voxbus("export", "--since", "2020-01-01", "--format", "csv", "--type", "interaction.*")
         rows = list(csv.DictReader(io.StringIO(done.stdout)))
@@ -142,6 +159,222 @@ class Commands(unittest.TestCase):
         self.daemon.process.send_signal(1)
         wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
+
+
+class StallingDaemon:
+    """Stands before the daemon on a port of its own, lets so many answers pass, and then says nothing more."""
+
+    def __init__(self, daemon, answers):
+        stalled, ended = self.stalled, self.ended = threading.Event(), threading.Event()
+        left = [answers]
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *arguments):
+                pass
+
+            def do_GET(self):
+                if left[0] == 0:
+                    stalled.set()
+                    ended.wait(60)
+                    return
+                left[0] -= 1
+                status, body = daemon.get(self.path, headers={"Accept": self.headers["Accept"]}, parse=False)
+                self.send_response(status)
+                for name in ("Content-Type", "Voxbus-Next", "Voxbus-End"):
+                    self.send_header(name, daemon.headers[name])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        self.ended.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Exports(unittest.TestCase):
+    """More than fits into one page, with words that a file could be torn in."""
+    EVENTS = 11_000
+    SINCE = ("export", "--since", "2020-01-01", "--type", "interaction.*")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        maildir = Maildir(cls.daemon.folder / "mail")
+        for n, text in enumerate(('He said "no",\nand then\n"yes"', '=1+1, "" and\n\n"', 'a,b;c\n@x', '"')):
+            maildir.deliver(mail(f"nasty-{n}@example.org", f'"{n}", quoted', text))
+        cls.daemon.channel("mail", "email", {"maildir": str(maildir.path)}, begin="all")
+        cls.daemon.channel("load", "generator", {"count": cls.EVENTS, "size": 50, "seed": 3}, begin="all")
+        cls.daemon.start()
+        cls.daemon.wait_for_events(cls.EVENTS + 4)
+        cls.ids = [event["id"] for event in cls.daemon.interactions()]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.close()
+
+    def ids_in(self, file):
+        if file.suffix == ".csv":
+            with open(file, newline="", encoding="utf-8") as text:
+                return [row["id"] for row in csv.DictReader(text)]
+        return [json.loads(line)["id"] for line in file.read_text().splitlines()]
+
+    def test_a_csv_file_that_was_cut_anywhere_is_gone_on_with(self):
+        out = self.daemon.folder / "cut.csv"
+        only_mail = (*self.SINCE, "--channel", "mail", "--format", "csv", "--output", out)
+        self.daemon.voxbus(*only_mail)
+        whole = out.read_bytes()
+        self.assertEqual(len(self.ids_in(out)), 4)
+        self.assertIn(b'""yes""', whole)
+        # Every place within the records' quotes, line breaks and between their CR and LF.
+        for cut in sorted({*range(0, len(whole), 29), *(at for at, byte in enumerate(whole) if byte in b'\r\n'),
+                           *(at + 1 for at, byte in enumerate(whole) if byte in b'\r\n'), len(whole)}):
+            out.write_bytes(whole[:cut])
+            self.daemon.voxbus(*only_mail, "--resume")
+            self.assertEqual(out.read_bytes(), whole, f"cut at {cut}")
+
+    def test_an_export_that_is_killed_goes_on_and_writes_each_event_once(self):
+        for form in ("ndjson", "csv"):
+            out = self.daemon.folder / f"killed.{form}"
+            command = (*self.SINCE, "--format", form, "--output", out, "--resume")
+            sizes = []
+            for _ in range(2):
+                stalling = StallingDaemon(self.daemon, answers=1)
+                self.addCleanup(stalling.close)
+                export = subprocess.Popen([BUILD / "bin" / "voxbus", "--url", stalling.url, *map(str, command)],
+                                          stdin=subprocess.DEVNULL)
+                self.assertTrue(stalling.stalled.wait(30), "it asks for more")
+                export.kill()
+                self.assertEqual(export.wait(30), -signal.SIGKILL)
+                sizes.append(out.stat().st_size)
+                # A kill may tear the last write as well.
+                with open(out, "r+b") as file:
+                    file.truncate(sizes[-1] - 7)
+            self.daemon.voxbus(*command)
+            self.assertTrue(0 < sizes[0] < sizes[1] < out.stat().st_size, sizes)
+            self.assertEqual(self.ids_in(out), self.ids, form)
+
+
+class ManualPage(unittest.TestCase):
+    """docs/man/voxbus.1 and the helps of the command say the same."""
+    SAID_ONCE = {"--help", "--json"}  # of all commands together
+
+    @classmethod
+    def setUpClass(cls):
+        text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "man" / "voxbus.1").read_text()
+        text = re.sub(r"\\f[RBIP]|\"", "", text.replace("\\-", "-"))
+        cls.sections = {title.strip(): body for title, body in re.findall(r"(?ms)^\.SH (.*?)\n(.*?)(?=^\.SH|\Z)", text)}
+        # The heads of the paragraphs of COMMANDS: "consumer list | show NAME | delete NAME".
+        cls.entries = {}
+        for entry in re.split(r"(?m)^\.TP\n|^\.SS .*\n", cls.sections["COMMANDS"])[1:]:
+            if not entry.strip():
+                continue
+            head = re.sub(r"^\.(BI|BR|B) *", "", entry.split("\n")[0])
+            first, *others = [part.split() for part in head.split(" | ")]
+            twofold = len(first) > 1 and re.fullmatch("[a-z]+", first[1])
+            cls.entries[(first[0], first[1]) if twofold else (first[0],)] = entry
+            for other in others:
+                cls.entries[(first[0], other[0])] = entry
+
+    def options(self, text):
+        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+    def help_of(self, *command):
+        """The options, the filters among them, and the commands below."""
+        done = subprocess.run([BUILD / "bin" / "voxbus", *command, "--help"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        titled = dict(re.findall(r"(?ms)^([A-Z][a-z]+)\b[^\n]*:\n(.*?)(?=^\S|\Z)", done.stdout))
+        declared = {title: {option for line in re.findall(r"(?m)^  (-.*?)(?:  |$)", body) for option in self.options(line)}
+                    for title, body in titled.items()}
+        below = re.findall(r"(?m)^  ([a-z]+)  ", titled.get("Subcommands", ""))
+        return declared.get("Options", set()), declared.get("Filters", set()), below
+
+    def leaves(self, *command):
+        options, filters, below = self.help_of(*command)
+        if not below:
+            return {command: (options, filters)}
+        return {leaf: found for name in below for leaf, found in self.leaves(*command, name).items()}
+
+    def test_names_every_command_and_no_other(self):
+        leaves = self.leaves()
+        self.assertGreater(len(leaves), 14)
+        self.assertEqual(set(self.entries), set(leaves))
+
+    def test_names_every_option_of_every_command_and_no_other(self):
+        for command, (options, filters) in self.leaves().items():
+            entry = self.entries[command]
+            self.assertEqual(self.options(entry) - self.SAID_ONCE, options - self.SAID_ONCE, command)
+            self.assertLessEqual(self.SAID_ONCE, options, command)
+            self.assertEqual("FILTER" in entry, bool(filters), command)
+            if filters:
+                named = self.options(" ".join(re.findall(r"(?m)^\.TP\n(.*)$", self.sections["FILTERS"])))
+                self.assertEqual(named, filters, command)
+
+    def test_names_every_option_before_a_command_and_no_other(self):
+        options, _, _ = self.help_of()
+        self.assertEqual(self.options(self.sections["OPTIONS"]), options)
+
+
+class Others(unittest.TestCase):
+    """People who are neither root nor the service: members of the socket's group, and nobody."""
+    GROUP, NOBODY = 54321, 65534
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            print("SKIPPED: only root can become another user; the socket's group is NOT tested", file=sys.stderr)
+            self.skipTest("only root can become another user")
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.daemon.folder.chmod(0o755)
+        self.run_folder = self.daemon.folder / "run"
+        self.run_folder.mkdir()
+        os.chown(self.run_folder, 0, self.GROUP)
+        self.run_folder.chmod(0o2755)  # what is made in it belongs to the group
+
+    def as_nobody(self, *arguments, groups=(), **env):
+        return subprocess.run([BUILD / "bin" / "voxbus", "--config", self.daemon.conf, *arguments], timeout=60,
+                              user=self.NOBODY, group=self.NOBODY, extra_groups=list(groups), capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, env={**os.environ, **env})
+
+    def check_that_members_get_in_and_others_do_not(self, **env):
+        self.assertEqual(self.daemon.state.stat().st_mode & 0o777, 0o700)
+        done = self.as_nobody("status", "--json", groups=[self.GROUP], **env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["pid"], self.daemon.process.pid)
+        refused = self.as_nobody("status", **env)
+        self.assertEqual(refused.returncode, 69, refused.stdout)
+        self.assertIn(f"cannot read {self.daemon.state}/endpoint.json: Permission denied", refused.stderr)
+        self.assertIn(f"cannot use {self.run_folder}/voxbus.sock: Permission denied", refused.stderr)
+        self.assertIn("members of the socket's group may", refused.stderr)
+
+    def test_members_of_the_sockets_group_use_the_command_by_the_configured_socket(self):
+        self.daemon.main(socket=str(self.run_folder / "voxbus.sock"))
+        self.daemon.start()
+        self.daemon.state.chmod(0o700)
+        self.check_that_members_get_in_and_others_do_not()
+
+    def test_members_of_the_sockets_group_use_the_command_by_the_runtime_directory(self):
+        env = {"RUNTIME_DIRECTORY": str(self.run_folder)}
+        self.daemon.start(env=env)
+        self.daemon.state.chmod(0o700)
+        self.check_that_members_get_in_and_others_do_not(**env)
+        # Without it there is no telling where the socket of such a configuration lies.
+        lost = self.as_nobody("status", groups=[self.GROUP])
+        self.assertEqual(lost.returncode, 69)
+        self.assertIn(f"cannot use {self.daemon.state}/voxbus.sock: Permission denied", lost.stderr)
+
+    def test_a_daemon_that_is_gone_is_said_to_be_gone(self):
+        self.daemon.main(socket=str(self.run_folder / "voxbus.sock"))
+        self.daemon.start()
+        self.daemon.state.chmod(0o700)
+        self.daemon.kill()  # leaves its socket behind
+        done = self.as_nobody("status", groups=[self.GROUP])
+        self.assertEqual(done.returncode, 69)
+        self.assertIn("is voxbusd running?", done.stderr)
 
 
 if __name__ == "__main__":

@@ -151,13 +151,47 @@ class Consumers(unittest.TestCase):
 
     def test_the_python_client_consumes_with_acknowledgement_in_five_lines(self):
         import voxbus_client
-        endpoint = self.daemon.endpoint()
-        seen = []
-        for event in voxbus_client.consume("five-lines", url="unix:" + endpoint["socket"], start="beginning"):
-            seen.append(event)
-            if len(seen) == 50:
-                break
-        self.assertEqual(len({event["id"] for event in seen}), 50)
+        url = "unix:" + self.daemon.endpoint()["socket"]
+
+        def five_lines(count):
+            seen = []
+            for event in voxbus_client.consume("five-lines", url=url, start="beginning"):
+                seen.append(event)
+                if len(seen) == count:
+                    break
+            return seen
+
+        def state():
+            return self.daemon.get("/v1/consumers/five-lines")[1]
+        first = five_lines(50)
+        self.assertEqual(len({event["id"] for event in first}), 50)
+        # The loop never came back to say that the fiftieth was handled; all before it are settled,
+        # and nothing is left with a program that has ended.
+        self.assertEqual(state()["floor"], first[48]["sequence"])
+        self.assertEqual((state()["in_flight"], state()["waiting"]), (0, 51))
+        second = five_lines(71)
+        self.assertEqual(second[0]["sequence"], first[49]["sequence"], "it begins where the first ended")
+        read = first[:49] + second
+        self.assertEqual([event["id"] for event in read], [event["id"] for event in self.daemon.events()[:120]])
+        self.assertEqual(state()["floor"], second[69]["sequence"])
+        self.assertEqual(state()["in_flight"], 0)
+        self.assertEqual(state()["parked"], 0)
+
+    def test_the_python_client_takes_a_consumer_as_an_administrator_set_it(self):
+        import voxbus_client
+        self.daemon.put("/v1/consumers/set-up", {"from": "beginning", "filter": {"type": ["interaction.*"]},
+                                                 "ack_within": "90s", "max_deliver": 77})
+        before = self.daemon.get("/v1/consumers/set-up")[1]
+        url = "unix:" + self.daemon.endpoint()["socket"]
+        event = next(voxbus_client.consume("set-up", url=url))
+        self.assertEqual(event["type"], "org.voxbus.interaction.received.v1")
+        after = self.daemon.get("/v1/consumers/set-up")[1]
+        for member in ("filter", "ack_within", "max_deliver", "max_in_flight", "group"):
+            self.assertEqual(after[member], before[member], member)
+        with self.assertRaisesRegex(voxbus_client.Problem, "409 .*another ack_within: .*update=1"):
+            next(voxbus_client.consume("set-up", url=url, ack_within="5s"))
+        next(voxbus_client.consume("fresh", url=url, start="beginning"))
+        self.assertTrue(self.daemon.get("/v1/consumers/fresh")[1]["group"], "a conversation stays with one")
 
     def test_tcp_wants_a_token_a_known_host_and_origin(self):
         address = self.daemon.endpoint()["listen"]

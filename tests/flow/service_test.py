@@ -275,9 +275,15 @@ class Reload(Service):
         self.goes_on()
 
     def test_what_only_a_restart_can_change_is_said(self):
-        self.daemon.main(installation="elsewhere")
-        self.assertIn("need a restart", self.reload())
+        self.daemon.main(hosts=["bus.example.org"], max_connections=7)
+        self.assertIn("hosts, max_connections take effect at a restart", self.reload())
         self.unchanged()
+
+    def test_the_name_in_the_journal_rules_and_it_is_said(self):
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.main(installation="elsewhere")
+        self.start()
+        self.assertIn("installation 'elsewhere' of voxbus.yaml is not used", self.daemon.log())
         self.assertIn(":voxbus/", self.daemon.interactions()[-1]["source"])
 
     def test_many_at_once_end_in_the_last_configuration(self):

@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand(!request.error().detail.empty(), "a refusal says why");
     return 0;
   }
-  const auto again = bus::Filter::from_json(request->spec.filter.to_json());
-  demand(again && again->canonical() == request->spec.filter.canonical(), "one canonical form");
+  const auto spec = request->applied_to({});
+  const auto again = bus::Filter::from_json(spec.filter.to_json());
+  demand(again && again->canonical() == spec.filter.canonical(), "one canonical form");
   return 0;
 }

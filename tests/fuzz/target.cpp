@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes are the target of a request that means the same when it is written anew, or none.
+// Any bytes are the target of a request that means the same when it is written anew, or none; and
+// an Accept header that chooses one of the offers, or none.
 
 #include "serve/target.hpp"
+#include "serve/accept.hpp"
 
 #include "check.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace voxbus::serve;
+  constexpr std::string_view kOffers[] = {"application/json", "application/x-ndjson", "text/*"};
+  const auto chosen = preferred(bytes_of(data, size), kOffers);
+  demand(!chosen || *chosen < std::size(kOffers), "what is chosen was offered");
   const auto target = parse_target(bytes_of(data, size));
   if (!target) return 0;
   std::string text;

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "voxbus/plugin.hpp"
@@ -14,7 +15,7 @@ class Crashes final : public voxbus::Channel {
   static constexpr voxbus::About kAbout{.id = "org.voxbus.test.crashes",
                                         .version = "1.0.0",
                                         .summary = "Dies over one record, each time"};
-  enum class How { kSegv, kAbort, kExit, kHang };
+  enum class How { kSegv, kAbort, kExit, kHang, kKill, kThrow };
   struct Settings {
     std::uint32_t count = 10, at = 5;
     How how = How::kSegv;
@@ -26,7 +27,9 @@ class Crashes final : public voxbus::Channel {
           .choices({{"segv", How::kSegv},
                     {"abort", How::kAbort},
                     {"exit", How::kExit},
-                    {"hang", How::kHang}});
+                    {"hang", How::kHang},
+                    {"kill", How::kKill},
+                    {"throw", How::kThrow}});
       field("examine", examine,
             "Asks before it parses; without, nobody can know over what it died");
     }
@@ -65,6 +68,12 @@ class Crashes final : public voxbus::Channel {
       case How::kHang:
         for (volatile bool forever = true; forever;) {
         }
+        break;
+      case How::kKill:  // as the kernel does when memory runs out
+        std::raise(SIGKILL);
+        break;
+      case How::kThrow:
+        throw std::out_of_range("no such byte");
     }
   }
 

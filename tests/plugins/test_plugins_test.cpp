@@ -129,7 +129,7 @@ TEST(BrokenPlugins, ThrowIntoAStatus) {
   const auto harness = load("throws");
   ASSERT_EQ(harness->create().status, VOXBUS_OK);
   const Outcome outcome = harness->poll();
-  EXPECT_EQ(outcome.status, VOXBUS_RETRY);
+  EXPECT_EQ(outcome.status, VOXBUS_FAULT);
   EXPECT_EQ(outcome.message, "the tape ran out");
 }
 

@@ -70,8 +70,13 @@ enum {
   VOXBUS_PERMANENT = 5,
   /* The callee has no such function. */
   VOXBUS_UNSUPPORTED = 6,
-  /* The caller broke a rule of this header; nothing was done. */
-  VOXBUS_MISUSE = 7
+  /* The caller broke a rule of this header; nothing was done. After a refused item no commit of the
+     same call is taken any more, because its cursor would cover that item. */
+  VOXBUS_MISUSE = 7,
+  /* Failed by a fault of the callee's own code, such as an exception that nobody expected: like
+     VOXBUS_RETRY, but when it comes three times over the record that was examined last, that record
+     is quarantined. */
+  VOXBUS_FAULT = 8
 };
 
 /* Flags of an item. */
@@ -101,8 +106,10 @@ typedef struct voxbus_attachment {
 typedef struct voxbus_item {
   uint32_t size;         /* sizeof(voxbus_item) */
   uint32_t flags;        /* VOXBUS_ITEM_... */
-  voxbus_view native_id; /* the channel's own stable name of it, 1 to 1024 bytes: the same thing has
-                            the same id however it arrives (poll, webhook, backfill) */
+  voxbus_view native_id; /* the channel's own stable name of it: the same thing has the same id
+                            however it arrives (poll, webhook, backfill). One above 1024 bytes or
+                            with control characters is shown by its digest, an item without one is
+                            quarantined. */
   uint64_t version;      /* with HAS_VERSION: a higher one is newer (an edit time, a counter) */
   int64_t occurred_at;   /* with HAS_OCCURRED: microseconds since 1970-01-01 UTC */
   voxbus_view record;    /* the interaction as a JSON object, by schema "record.v1" */
@@ -129,7 +136,8 @@ struct voxbus_call {
   uint32_t reserved;
 
   /* Hands one item to the host, which copies it. Blocks while the host has no room (back-pressure);
-     returns VOXBUS_OK, VOXBUS_STOPPED (the item was not taken) or VOXBUS_MISUSE. [lane] */
+     returns VOXBUS_OK, VOXBUS_STOPPED (the item was not taken) or VOXBUS_MISUSE. What it says may
+     be as wrong as it likes: then it is quarantined, and VOXBUS_OK. [lane] */
   voxbus_status (*emit)(const voxbus_call* call, const voxbus_item* item);
 
   /* "All that I emitted so far is covered by this cursor." At most 65,536 bytes, opaque to the
@@ -230,8 +238,8 @@ typedef struct voxbus_plugin {
 
   /* Fetches what is new since `cursor` (empty at the first poll of an origin): examine, emit,
      commit, in that order, as often as it takes. May wait for something to arrive as long as it
-     watches wake_fd. Returns VOXBUS_OK, VOXBUS_MORE, VOXBUS_STOPPED, VOXBUS_RETRY or
-     VOXBUS_PERMANENT. [poll] */
+     watches wake_fd. Returns VOXBUS_OK, VOXBUS_MORE, VOXBUS_STOPPED, VOXBUS_RETRY,
+     VOXBUS_PERMANENT or VOXBUS_FAULT. [poll] */
   voxbus_status (*poll)(voxbus_channel* channel, const voxbus_call* call, voxbus_view cursor);
 
   /* Asks every running call to return; they do within the manifest's stop deadline, after which

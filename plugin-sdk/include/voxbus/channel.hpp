@@ -65,7 +65,7 @@ struct Attachment {
 
 // One thing that happened on the channel.
 struct Item {
-  std::string native_id;                 // the channel's own stable name of it, 1 to 1024 bytes
+  std::string native_id;                 // the channel's own stable name of it, never empty
   std::optional<std::uint64_t> version;  // of this native id: a higher one is newer
   std::optional<Time> occurred_at;
   Record record;

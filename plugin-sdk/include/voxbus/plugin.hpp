@@ -29,38 +29,41 @@ struct Instance {
   std::unique_ptr<Channel> channel;
 };
 
-inline voxbus_status report(const voxbus_call* call, bool permanent, std::string_view message,
+inline voxbus_status report(const voxbus_call* call, voxbus_status status, std::string_view message,
                             std::chrono::milliseconds after = {}) noexcept {
   voxbus_failure failure{};
   failure.size = sizeof failure;
   failure.message = view(message.substr(0, 4096));
   failure.retry_after_ms = after.count();
   if (call && VOXBUS_HAS(call, fail) && call->fail) call->fail(call, &failure);
-  return permanent ? VOXBUS_PERMANENT : VOXBUS_RETRY;
+  return status;
 }
 
 inline voxbus_status report(const voxbus_call* call, const Error& error) {
-  return report(call, error.is_permanent(), clip(to_utf8(error.message), 1024), error.retry_after);
+  return report(call, error.is_permanent() ? VOXBUS_PERMANENT : VOXBUS_RETRY,
+                clip(to_utf8(error.message), 1024), error.retry_after);
 }
 
-// Runs the function and turns whatever it throws into a status. What an unknown exception means
-// nobody can say: a failed creation is for a person to look at, a failed poll is tried again.
+// Runs the function and turns whatever it throws into a status. A Failure says itself what it
+// means; any other exception is the code's own fault: a failed creation is for a person to look at,
+// a failed poll is tried again, and the host counts over which record.
 template<class Function>
-voxbus_status guarded(const voxbus_call* call, bool permanent, const Function& function) noexcept {
+voxbus_status guarded(const voxbus_call* call, voxbus_status fault,
+                      const Function& function) noexcept {
   try {
     try {
       return function();
     } catch (const Failure& failure) {
       return report(call, failure.error());
     } catch (const std::bad_alloc&) {
-      return report(call, false, "out of memory");
+      return report(call, VOXBUS_FAULT, "out of memory");
     } catch (const std::exception& error) {
-      return report(call, permanent, clip(to_utf8(error.what()), 1024));
+      return report(call, fault, clip(to_utf8(error.what()), 1024));
     } catch (...) {
-      return report(call, permanent, "an exception of an unknown type");
+      return report(call, fault, "an exception of an unknown type");
     }
   } catch (...) {  // while reporting: there is no memory left even for the words
-    return report(call, false, "out of memory");
+    return report(call, VOXBUS_FAULT, "out of memory");
   }
 }
 
@@ -72,7 +75,7 @@ inline voxbus_status poll_channel(voxbus_channel* channel, const voxbus_call* ca
   const Result<Batch> batch = instance.channel->poll(since, context);
   if (!batch) return report(call, batch.error());
   if (!batch->items.empty() && batch->cursor.empty()) {
-    return report(call, true, "poll returned items without a cursor that covers them");
+    return report(call, VOXBUS_PERMANENT, "poll returned items without a cursor that covers them");
   }
   for (const Item& item : batch->items) {
     if (!context.emit(item)) return VOXBUS_STOPPED;
@@ -99,7 +102,7 @@ struct Plugin {
   using Settings = typename SettingsOf<Class>::type;
 
   static voxbus_status describe(const voxbus_writer* writer) noexcept {
-    return guarded(nullptr, true, [&] {
+    return guarded(nullptr, VOXBUS_PERMANENT, [&] {
       Settings settings{};
       Fields fields;
       settings.fields(fields);
@@ -114,10 +117,11 @@ struct Plugin {
 
   static voxbus_status create(const voxbus_host* host, const voxbus_call* call, voxbus_view text,
                               voxbus_channel** channel) noexcept {
-    return guarded(call, true, [&]() -> voxbus_status {
+    return guarded(call, VOXBUS_PERMANENT, [&]() -> voxbus_status {
       Settings settings{};
       const Problems problems = read_settings(detail::text(text), settings);
-      if (!problems.empty()) return report(call, true, clip(to_utf8(problems.joined()), 2048));
+      if (!problems.empty())
+        return report(call, VOXBUS_PERMANENT, clip(to_utf8(problems.joined()), 2048));
       auto instance = std::make_unique<Instance>();
       instance->host = host;
       if constexpr (std::constructible_from<Class, Settings>) {
@@ -136,7 +140,7 @@ struct Plugin {
 
   static voxbus_status poll(voxbus_channel* channel, const voxbus_call* call,
                             voxbus_view cursor) noexcept {
-    return guarded(call, false, [&] { return poll_channel(channel, call, cursor); });
+    return guarded(call, VOXBUS_FAULT, [&] { return poll_channel(channel, call, cursor); });
   }
 
   static void stop(voxbus_channel* channel) noexcept {
@@ -144,7 +148,7 @@ struct Plugin {
   }
 
   static voxbus_status probe(voxbus_channel* channel, const voxbus_call* call) noexcept {
-    return guarded(call, false, [&]() -> voxbus_status {
+    return guarded(call, VOXBUS_FAULT, [&]() -> voxbus_status {
       auto& instance = *reinterpret_cast<Instance*>(channel);
       Context context{instance.host, call};
       const Result<void> able = static_cast<Class&>(*instance.channel).probe(context);

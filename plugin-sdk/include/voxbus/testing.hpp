@@ -251,10 +251,12 @@ class Harness {
     running.active = false;
     const voxbus_status status = outcome.status;
     if (status == VOXBUS_STOPPED && !stopped_) violated("returned STOPPED though nobody asked");
-    if ((status == VOXBUS_RETRY || status == VOXBUS_PERMANENT) && outcome.message.empty()) {
+    const bool failed =
+        status == VOXBUS_RETRY || status == VOXBUS_PERMANENT || status == VOXBUS_FAULT;
+    if (failed && outcome.message.empty()) {
       violated("failed without saying why");
     }
-    if (status != VOXBUS_OK && status != VOXBUS_RETRY && status != VOXBUS_PERMANENT &&
+    if (status != VOXBUS_OK && !failed &&
         !(polling && (status == VOXBUS_MORE || status == VOXBUS_STOPPED))) {
       violated("returned the status " + std::to_string(status));
     }

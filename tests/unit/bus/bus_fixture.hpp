@@ -107,18 +107,34 @@ class BusJournal {
                                std::filesystem::copy_options::overwrite_existing);
     open();
   }
+  // The journal's whole folder as it is, to be put back later as from a backup: nothing in it then
+  // knows that it ever went further.
+  void back_up() {
+    close();
+    std::filesystem::copy(folder_.path() / "journal", folder_.path() / "backup",
+                          std::filesystem::copy_options::recursive);
+    open();
+  }
+  void put_back() {
+    close();
+    std::filesystem::remove_all(folder_.path() / "journal");
+    std::filesystem::rename(folder_.path() / "backup", folder_.path() / "journal");
+    open();
+  }
+  // A new epoch behind the end, as one begins for a journal that was put back.
+  void begin_epoch(model::Epoch epoch) {
+    const auto first = end() + 1;
+    close();
+    change("INSERT INTO epochs VALUES(" + std::to_string(epoch) + ", " + std::to_string(first) +
+           ", 0, 'put back')");
+    open();
+  }
   // As retention will: rows below `position` are gone. More than 4,096 must be left, so that the
   // journal does not look for them at its opening.
   void drop_before(model::Position position) {
     close();
-    sqlite3* db = nullptr;
-    const auto sql = "DELETE FROM entries WHERE position < " + std::to_string(position) +
-                     "; DELETE FROM evidence WHERE position < " + std::to_string(position);
-    const bool done =
-        sqlite3_open((folder_.path() / "journal" / "journal.db").c_str(), &db) == SQLITE_OK &&
-        sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
-    sqlite3_close(db);
-    if (!done) throw std::runtime_error("rows cannot be dropped");
+    change("DELETE FROM entries WHERE position < " + std::to_string(position) +
+           "; DELETE FROM evidence WHERE position < " + std::to_string(position));
     open();
   }
   [[nodiscard]] journal::Journal& operator*() { return *journal_; }
@@ -149,6 +165,15 @@ class BusJournal {
   [[nodiscard]] model::Position end() const { return journal_->end().position; }
 
  private:
+  void change(const std::string& sql) {
+    sqlite3* db = nullptr;
+    const bool done =
+        sqlite3_open((folder_.path() / "journal" / "journal.db").c_str(), &db) == SQLITE_OK &&
+        sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK;
+    sqlite3_close(db);
+    if (!done) throw std::runtime_error("the journal cannot be changed");
+  }
+
   class Sink final : public journal::ChannelSink {
    public:
     void committed(std::uint64_t, std::size_t batches, std::size_t, std::size_t) override {

@@ -140,10 +140,25 @@ TEST_F(Owing, TakesParkedEventsUpAgainWithoutGoingBack) {
   EXPECT_TRUE(state.nack(1, 0s, now));
   state.pass(50);
   EXPECT_EQ(state.floor(), 50u);
-  EXPECT_TRUE(state.reopen(1, now));
+  ASSERT_TRUE(state.has_room_again());
+  state.reopen(1, 0, now);
   EXPECT_EQ(state.floor(), 50u);
   EXPECT_THAT(state.redeliver("a", 5, now), ElementsAre(Delivery{1, 1}));
   EXPECT_EQ(state.ack(1), Acked::now);
+}
+
+TEST_F(Owing, KeepsAKeyTogetherThatIsTakenUpAgain) {
+  auto state = make({.max_deliver = 1, .group = true});
+  for (model::Position p : {1, 2}) {
+    EXPECT_TRUE(state.offer(p, 7, "a", now));
+    EXPECT_TRUE(state.nack(p, 0s, now)) << "parked";
+  }
+  state.reopen(1, 7, now);
+  state.reopen(2, 7, now);
+  EXPECT_THAT(state.redeliver("a", 1, now), ElementsAre(Delivery{1, 1}));
+  EXPECT_THAT(state.redeliver("b", 1, now), IsEmpty()) << "its conversation is with a";
+  EXPECT_EQ(state.ack(1), Acked::now);
+  EXPECT_THAT(state.redeliver("b", 1, now), ElementsAre(Delivery{2, 1}));
 }
 
 TEST_F(Owing, RemembersAcrossARestartWhatIsOpen) {

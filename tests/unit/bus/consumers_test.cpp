@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 
+#include "bus/positions.hpp"
 #include "bus_fixture.hpp"
 
 namespace voxbus::bus {
@@ -192,6 +193,21 @@ TEST_F(Consuming, KeepsConversationsTogetherAfterARestart) {
   EXPECT_THAT(positions("desk", 1, "two"), IsEmpty());
 }
 
+TEST_F(Consuming, KeepsTheConversationsOfParkedEventsTogether) {
+  for (int i = 0; i < 3; ++i) journal.write({.conversation = "a"});
+  journal.write({.conversation = "b"});
+  put("desk", R"({"from":"beginning","group":true,"max_deliver":1})");
+  EXPECT_EQ(positions("desk", 100, "one").size(), 4u);
+  ASSERT_TRUE(consumers->nack("desk", {feed->at(1), feed->at(2), feed->at(3), feed->at(4)}, 0s));
+  EXPECT_EQ(*consumers->redeliver_parked("desk", std::nullopt), 4u);
+  EXPECT_THAT(positions("desk", 1, "one"), ElementsAre(1));
+  EXPECT_THAT(positions("desk", 100, "two"), ElementsAre(4)) << "conversation a is with one";
+  EXPECT_THAT(positions("desk", 100, "one"), ElementsAre(2, 3));
+  crash_and_reopen();
+  EXPECT_THAT(positions("desk", 1, "two"), ElementsAre(1));
+  EXPECT_THAT(positions("desk", 100, "one"), ElementsAre(4)) << "after a kill as well";
+}
+
 TEST_F(Consuming, NeverHandsOutMoreThanIsAllowedInFlight) {
   journal.write_many(50);
   put("desk", R"({"from":"beginning","max_in_flight":10})");
@@ -246,6 +262,34 @@ TEST_F(Consuming, IsTheSameConsumerWhenAskedForAgain) {
   EXPECT_EQ(json::serialize(consumers->show("desk")->at("filter")), R"({"kind":["call"]})");
   crash_and_reopen();
   EXPECT_EQ(json::serialize(consumers->show("desk")->at("filter")), R"({"kind":["call"]})");
+}
+
+TEST_F(Consuming, LeavesWhatARequestDoesNotNameAsAnAdministratorSetIt) {
+  put("desk",
+      R"({"filter":{"kind":"mail"},"max_in_flight":7,"ack_within":"2m","max_deliver":9,"group":true})");
+  const auto before = json::serialize(*consumers->show("desk"));
+  put("desk");
+  put("desk", R"({"from":"beginning","ack_within":"120s"})");
+  EXPECT_EQ(json::serialize(*consumers->show("desk")), before);
+  const std::pair<const char*, const char*> changes[] = {
+      {"filter", R"({"filter":{}})"},
+      {"max_in_flight", R"({"max_in_flight":8})"},
+      {"ack_within", R"({"ack_within":"1m"})"},
+      {"max_deliver", R"({"max_deliver":1})"},
+      {"group", R"({"group":false})"}};
+  for (const auto& [member, body] : changes) {
+    const auto request = read_consumer_request(json::parse(body)->get_object());
+    const auto refused = consumers->put("desk", *request, false);
+    ASSERT_FALSE(refused) << member;
+    EXPECT_EQ(refused.error().cause, Cause::conflict);
+    EXPECT_THAT(refused.error().detail, testing::HasSubstr(std::string("another ") + member + ":"));
+    EXPECT_EQ(json::serialize(*consumers->show("desk")), before);
+  }
+  put("desk", R"({"ack_within":"1m"})", true);
+  crash_and_reopen();
+  EXPECT_EQ(*json::text_at(*consumers->show("desk"), "ack_within"), "60s");
+  EXPECT_EQ(shown("desk", "max_deliver"), 9) << "an update changes what it names";
+  EXPECT_EQ(json::serialize(consumers->show("desk")->at("filter")), R"({"kind":["mail"]})");
 }
 
 TEST_F(Consuming, RefusesWhatMakesNoSense) {
@@ -324,6 +368,171 @@ TEST_F(Consuming, GoesOnBehindALostTail) {
   EXPECT_EQ(*consumers->redeliver_parked("desk", std::nullopt), 1u);
   EXPECT_THAT(positions("desk"), IsEmpty()) << "what was parked is lost as well";
   EXPECT_EQ(shown("desk", "waiting"), 0);
+}
+
+TEST_F(Consuming, GoesBackToWhatAJournalThatWasPutBackStillHas) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning","max_deliver":2})");
+  close();
+  journal.back_up();
+  open();
+  journal.write_many(5);
+  EXPECT_EQ(positions("desk").size(), 10u);
+  ASSERT_TRUE(ack("desk", {1, 2, 3, 4, 7}));
+  ASSERT_TRUE(consumers->nack("desk", {feed->at(9)}, 0s));
+  EXPECT_THAT(positions("desk"), ElementsAre(9));
+  ASSERT_TRUE(consumers->nack("desk", {feed->at(9)}, 0s));
+  EXPECT_EQ(shown("desk", "parked"), 1);
+  close();
+  const auto told = highest_told(journal.folder() / "positions");
+  ASSERT_TRUE(told);
+  EXPECT_EQ(*told, (model::Sequence{1, 10}));
+
+  journal.put_back();
+  ASSERT_LT(journal->end(), *told);
+  journal.begin_epoch(told->epoch + 1);
+  testing::internal::CaptureStdout();
+  open();
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              testing::HasSubstr("consumer desk goes back from 0001.000000000000000010 to "
+                                 "0001.000000000000000005"));
+  EXPECT_EQ(highest_told(journal.folder() / "positions"), (model::Sequence{1, 5}))
+      << "the file no longer speaks of the old line, or the next start would begin yet an epoch";
+  crash_and_reopen();
+  EXPECT_EQ(shown("desk", "parked"), 0);
+  journal.write_many(5);
+  const auto of_the_old_line = [](std::vector<model::Position> which) {
+    std::vector<model::Sequence> sequences;
+    for (const auto position : which) sequences.push_back({1, position});
+    return sequences;
+  };
+  EXPECT_TRUE(consumers->ack("desk", of_the_old_line({6, 8, 10}))) << "before they come";
+  EXPECT_THAT(positions("desk"), ElementsAre(5, 6, 7, 8, 9, 10));
+  EXPECT_TRUE(consumers->ack("desk", of_the_old_line({6, 8, 10})));
+  EXPECT_TRUE(consumers->ack_through("desk", {1, 10}));
+  EXPECT_TRUE(consumers->nack("desk", of_the_old_line({6, 9}), 0s));
+  EXPECT_EQ(shown("desk", "in_flight"), 6) << "nothing of the new line was settled";
+  EXPECT_FALSE(consumers->redeliver_parked("desk", of_the_old_line({9})));
+  ASSERT_TRUE(ack("desk", {5, 6, 7, 8, 9, 10}));
+  EXPECT_EQ(consumers->show("desk")->at("floor").as_string(), "0002.000000000000000010");
+}
+
+TEST_F(Consuming, GoesBackToTheEndEvenWhenNoEpochWasBegun) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  close();
+  journal.back_up();
+  open();
+  journal.write_many(5);
+  EXPECT_EQ(positions("desk").size(), 10u);
+  ASSERT_TRUE(ack("desk", {1, 2, 3, 4, 5, 6, 7, 8}));
+  close();
+  journal.put_back();
+  open();
+  EXPECT_EQ(shown("desk", "in_flight"), 0);
+  journal.write_many(2);
+  EXPECT_THAT(positions("desk"), ElementsAre(6, 7)) << "neither silence up to 10 nor all anew";
+}
+
+TEST_F(Consuming, KnowsInAnEpochThatAnotherLineSkippedWhereTheLinesParted) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  close();
+  journal.back_up();
+  journal.begin_epoch(2);
+  open();
+  journal.write_many(5);
+  EXPECT_EQ(positions("desk").size(), 10u);
+  ASSERT_TRUE(ack("desk", {1, 2, 3, 4, 5, 6}));
+  close();
+  EXPECT_EQ(highest_told(journal.folder() / "positions"), (model::Sequence{2, 10}));
+  journal.put_back();
+  journal.begin_epoch(3);
+  open();
+  journal.write_many(2);
+  EXPECT_THAT(positions("desk"), ElementsAre(6, 7));
+  EXPECT_EQ(feed->at(6), (model::Sequence{3, 6}));
+}
+
+TEST(HighestTold, SaysNothingWhenThereIsNothingToBelieve) {
+  const test::Folder folder;
+  EXPECT_FALSE(highest_told(folder.path() / "nowhere"));
+  EXPECT_FALSE(highest_told(folder.path()));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "positions.db")) << "nothing is made";
+  { ASSERT_TRUE(Positions::open(folder.path())); }
+  EXPECT_FALSE(highest_told(folder.path())) << "no consumer";
+  std::ofstream(folder.path() / "positions.db", std::ios::binary | std::ios::trunc)
+      << std::string(8192, 'x');
+  EXPECT_FALSE(highest_told(folder.path()));
+  std::ofstream(folder.path() / "positions.db", std::ios::binary | std::ios::trunc);
+  EXPECT_FALSE(highest_told(folder.path())) << "an empty file";
+}
+
+TEST(HighestTold, IsTheHighestOfAllConsumersInTheNewestEpoch) {
+  const test::Folder folder;
+  {
+    auto positions = *Positions::open(folder.path());
+    const auto add = [&](const char* name, model::Epoch epoch, model::Position head) {
+      StoredConsumer consumer;
+      consumer.name = name;
+      consumer.epoch = epoch;
+      consumer.state = {head, 0, {}};
+      ASSERT_TRUE(positions->insert(consumer));
+    };
+    add("a", 1, 900);
+    add("b", 2, 40);
+    add("c", 2, 41);
+    add("d", 2, 7);
+    add("e", 1'000'000, 8);  // no sequence can be that
+    add("f", 3, ~0ull >> 1);
+  }
+  EXPECT_EQ(highest_told(folder.path()), (model::Sequence{2, 41}));
+}
+
+TEST_F(Consuming, SaysWhatWasToldAlsoAfterAKill) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_EQ(positions("desk").size(), 5u);
+  ASSERT_TRUE(ack("desk", {1, 2, 3, 4, 5}));
+  // As a kill leaves it: the newest is in the write-ahead log alone.
+  const auto copy = journal.folder() / "copy";
+  std::filesystem::copy(journal.folder() / "positions", copy);
+  ASSERT_TRUE(std::filesystem::exists(copy / "positions.db-wal"));
+  EXPECT_EQ(highest_told(copy), (model::Sequence{1, 5}));
+}
+
+TEST_F(Consuming, RefusesAcknowledgementsFromNowhere) {
+  journal.write_many(5);
+  close();
+  journal.begin_epoch(3);
+  open();
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_EQ(positions("desk", 8).size(), 8u);
+  const auto all_four = [&](model::Sequence sequence) {
+    std::vector<Outcome<Settled>> out;
+    out.push_back(consumers->ack("desk", {feed->at(1), sequence}));
+    out.push_back(consumers->ack_through("desk", sequence));
+    out.push_back(consumers->nack("desk", {feed->at(1), sequence}, 1h));
+    out.push_back(consumers->release("desk", {feed->at(1), sequence}));
+    return out;
+  };
+  for (const model::Sequence strange :
+       {model::Sequence{4, 6}, {9, 1}, {0, 1}, {3, 9}, {3, 1}, {3, 999}, {3, ~0ull}}) {
+    for (const auto& outcome : all_four(strange)) {
+      ASSERT_FALSE(outcome) << model::format(strange);
+      EXPECT_EQ(outcome.error().cause, Cause::invalid);
+      EXPECT_FALSE(outcome.error().parameter.empty());
+    }
+    EXPECT_EQ(shown("desk", "in_flight"), 8) << "one that is strange refuses them all";
+  }
+  for (const model::Sequence lost : {model::Sequence{1, 6}, {1, 999}, {2, 7}}) {
+    EXPECT_TRUE(consumers->ack("desk", {lost})) << model::format(lost);
+    EXPECT_TRUE(consumers->ack_through("desk", lost));
+    EXPECT_EQ(shown("desk", "in_flight"), 8);
+  }
+  EXPECT_TRUE(consumers->ack_through("desk", feed->at(8)));
+  EXPECT_EQ(shown("desk", "in_flight"), 0);
 }
 
 TEST_F(Consuming, GoesOnWhereRetentionHasOvertakenIt) {

@@ -172,6 +172,22 @@ TEST(Feed, FindsPlacesByWordBySequenceAndByTime) {
   }
 }
 
+TEST(Feed, RefusesAPlaceBeyondTheEndInsteadOfTakingItForNow) {
+  BusJournal journal;
+  journal.write_many(5);
+  Feed feed(*journal);
+  for (const auto* beyond :
+       {"0001.000000000000000006", "0001.999999999999999999", "0001.18446744073709551615"}) {
+    const auto start = feed.resolve(beyond);
+    EXPECT_EQ(start.outcome, Start::Outcome::invalid) << beyond;
+    EXPECT_THAT(start.problem, testing::HasSubstr("another journal or a lost tail"));
+    EXPECT_THAT(start.problem, testing::HasSubstr("now or beginning"));
+  }
+  EXPECT_EQ(feed.resolve(feed.end()).outcome, Start::Outcome::found);
+  journal.write({});
+  EXPECT_EQ(feed.resolve("0001.000000000000000006").after, 6u) << "once it was written it is one";
+}
+
 TEST(Feed, GoesOnAtTheNewEpochWhereATailWasLost) {
   BusJournal journal;
   journal.write_many(5);
@@ -188,7 +204,12 @@ TEST(Feed, GoesOnAtTheNewEpochWhereATailWasLost) {
   EXPECT_EQ(after({1, 3}), 3u) << "both lines have it";
   EXPECT_EQ(after({1, 10}), first - 1) << "lost: its successors were never read";
   EXPECT_EQ(after({2, first}), first);
+  EXPECT_EQ(after({2, first - 1}), first - 1) << "the end, as it was said before the first event";
   EXPECT_EQ(read_all(feed, after({1, 10}), {}, {}).size(), 3u);
+  EXPECT_EQ(after({1, ~0ull}), first - 1) << "however far the lost line had come";
+  for (const model::Sequence strange :
+       {model::Sequence{2, first + 3}, {2, first - 2}, {3, 1}, {0, 1}})
+    EXPECT_EQ(feed.resolve(strange).outcome, Start::Outcome::invalid) << model::format(strange);
 }
 
 TEST(Feed, SaysWhatIsNoLongerHeldAndStartsAtTheOldest) {

@@ -233,6 +233,51 @@ TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
   }
 }
 
+TEST_F(ConfigurationTest, AnUnreadableMainFileBlamesNoChannelForItsPlugin) {
+  channel("  server: a\n");
+  write("voxbus.yaml", "plugins: [\n");
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("voxbus.yaml"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("no plugin")));
+}
+
+TEST_F(ConfigurationTest, ABrokenManifestIsNotTakenForAMissingOne) {
+  channel("  server: a\n");
+  write("plugins/email.plugin.yaml", "id: [\n");
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("the manifest of plugin 'email' cannot be used"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("no plugin 'email'")));
+}
+
+TEST_F(ConfigurationTest, APluginOfAnotherAbiIsRefusedBeforeItIsRun) {
+  write("plugins/email.plugin.yaml",
+        "id: org.voxbus.email\nname: email\nversion: 0.1.0\nabi: {major: 9, minor: 0}\n"
+        "isolation: [process]\nsettings: []\n");
+  channel("  {}\n");
+  EXPECT_THAT(report(), HasSubstr("plugin 'email' speaks plugin ABI 9, this program 0"));
+}
+
+TEST_F(ConfigurationTest, RegionsHostsAndOriginsMustBeSuch) {
+  const auto plugins = "plugins: [" + (folder / "plugins").string() + "]\n";
+  for (const auto* right : {"region: DE", "hosts: [bus.example.org, '[::1]']",
+                            "origins: ['https://desk.example.org:8443']"}) {
+    write("voxbus.yaml", plugins + right + "\n");
+    EXPECT_EQ(report(), "") << right;
+  }
+  for (const auto* wrong : {"region: ZZ", "region: de", "hosts: ['http://x/y']", "hosts: ['*']",
+                            "origins: [nonsense]", "origins: ['https://x/y']"}) {
+    write("voxbus.yaml", plugins + wrong + "\n");
+    EXPECT_NE(report(), "") << wrong;
+  }
+}
+
+TEST_F(ConfigurationTest, NamesEachKnownKeyOnce) {
+  channel("  server: a\n", "xyzzy: 1\n");
+  const auto text = report();
+  const auto known = text.substr(text.find("known are: "));
+  EXPECT_EQ(known.find("begin"), known.rfind("begin")) << known;
+}
+
 TEST_F(ConfigurationTest, AManifestWithAnotherNameThanItsFileIsNotUsed) {
   write("plugins/phone.plugin.yaml", "id: x.y\nname: fone\nabi: {major: 0, minor: 1}\n");
   EXPECT_THAT(report(), HasSubstr("the manifest names plugin 'fone', its file 'phone'"));

@@ -5,9 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <thread>
 
 #include "../bus/bus_fixture.hpp"
@@ -20,6 +23,7 @@ namespace voxbus::host {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -41,6 +45,8 @@ class SupervisorTest : public ::testing::Test {
     around.trust_plugins = true;
     around.start_within = 1500ms;
     around.quiet_limit = 1000ms;
+    around.record_limit = 700ms;
+    around.silence_limit = 3000ms;
     around.first_backoff = 10ms;
     around.longest_backoff = 100ms;
     supervisor_ = std::make_unique<Supervisor>(std::move(around));
@@ -83,6 +89,21 @@ class SupervisorTest : public ::testing::Test {
   }
   ChannelStatus when_reason(const std::string& name, const std::string& part) {
     return when(name, [&](const auto& s) { return s.reason.find(part) != s.reason.npos; });
+  }
+  // "c-3 quarantined", sorted.
+  std::multiset<std::string> stored() {
+    std::multiset<std::string> lines;
+    const auto events = journal_->reader()->read(0, 1000, 1 << 20);
+    if (!events) throw std::runtime_error(events.error().message);
+    for (const auto& event : *events) {
+      const auto body = json::parse(event.body);
+      const auto* data = body ? json::object_at(body->get_object(), "data") : nullptr;
+      const auto id = data ? json::text_at(*data, "native_id") : std::nullopt;
+      if (!id) continue;  // a channel's state
+      const auto verb = event.type.substr(std::string_view("org.voxbus.interaction.").size());
+      lines.insert(std::string(*id) + ' ' + verb.substr(0, verb.find('.')));
+    }
+    return lines;
   }
   std::filesystem::path set_aside() const { return folder_.path() / "set-aside.json"; }
 
@@ -152,7 +173,7 @@ TEST_F(SupervisorTest, ALibraryThatNeverComesBackFromLoadingIsEndedInTimeAndHold
 TEST_F(SupervisorTest, ALibraryThatOnlyDoesNotFitIsRefusedButNotSetAside) {
   start();
   supervisor_->add(channel("old", "wrong_abi", "org.example.wrong_abi"));
-  const auto old = when("old", [](const auto& s) { return s.restarts >= 3; });
+  const auto old = when("old", [](const auto& s) { return s.restarts >= 3 && !s.reason.empty(); });
   EXPECT_THAT(old.reason, HasSubstr("ABI"));
   EXPECT_FALSE(std::filesystem::exists(set_aside()));
 }
@@ -161,7 +182,7 @@ TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
   start();
   supervisor_->add(channel("endless", "endless_load", "org.example.endless_load"));
   const auto begin = std::chrono::steady_clock::now();
-  supervisor_->stop();
+  EXPECT_TRUE(supervisor_->stop());
   supervisor_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
 }
@@ -214,6 +235,70 @@ TEST_F(SupervisorTest, InlineAHangingPollIsShownAndAPersonDecides) {
   const auto hangs = when_reason("hangs", "no sign of life");
   EXPECT_THAT(hangs.remedy, HasSubstr("isolation: process"));
   EXPECT_EQ(hangs.restarts, 0u);
+}
+
+// ---- one record that is too much
+// -----------------------------------------------------------------
+
+class Poison : public SupervisorTest, public ::testing::WithParamInterface<const char*> {};
+
+// However the plugin fails over it: the others come once each, this one with its bytes.
+TEST_P(Poison, GoesToQuarantineAndTheChannelGoesOnBehindIt) {
+  start();
+  supervisor_->add(channel("crashes", "crashes", "org.voxbus.test.crashes",
+                           {{"count", 6}, {"at", 3}, {"how", GetParam()}}));
+  when("crashes", [&](const auto&) { return stored().size() >= 6; });
+  EXPECT_THAT(stored(), ElementsAre("c-0 received", "c-1 received", "c-2 received",
+                                    "c-3 quarantined", "c-4 received", "c-5 received"));
+  EXPECT_EQ(when("crashes", is_up).level, Level::up);
+  const bool dies = std::string_view(GetParam()) != "throw";
+  EXPECT_EQ(status("crashes").restarts, dies ? 2u : 0u);
+}
+INSTANTIATE_TEST_SUITE_P(Ways, Poison, ::testing::Values("segv", "abort", "exit", "hang", "throw"));
+
+TEST_F(SupervisorTest, ARecordOverWhichTheKernelKillsAgainAndAgainGoesToQuarantineToo) {
+  start();
+  supervisor_->add(channel("crashes", "crashes", "org.voxbus.test.crashes",
+                           {{"count", 6}, {"at", 3}, {"how", "kill"}}));
+  when("crashes", [&](const auto&) { return stored().size() >= 6; });
+  EXPECT_THAT(stored(), ::testing::Contains("c-3 quarantined"));
+  EXPECT_EQ(status("crashes").restarts, 5u) << "once may be anybody's kill -9";
+}
+
+// ---- stop
+// ----------------------------------------------------------------------------------------
+
+TEST_F(SupervisorTest, AProcessThatDoesNotStopIsKilledAtItsDeadline) {
+  start();
+  supervisor_->add(channel("deaf", "ignores_stop", "org.voxbus.test.ignores_stop"));
+  EXPECT_EQ(when("deaf", is_up).level, Level::up);
+  EXPECT_TRUE(supervisor_->stop());
+}
+
+// In a process of its own: a daemon that ends while a thread runs on cannot go on after it.
+TEST_F(SupervisorTest, SaysWhenAnInlinePluginDoesNotEnd) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto in_child = [&] {
+    start();
+    auto deaf = channel("deaf", "ignores_stop", "org.voxbus.test.ignores_stop");
+    deaf.isolated = false;
+    supervisor_->add(deaf);
+    const bool up = when("deaf", is_up).level == Level::up;
+    ::_exit(up && !supervisor_->stop() ? 0 : 1);
+  };
+  EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(SupervisorTest, AProcessThatSaysNothingAnyMoreIsReplaced) {
+  start();
+  supervisor_->add(moods("well"));
+  const auto pid = when("well", is_up).pid;
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  const auto said = when_reason("well", "said nothing for");
+  EXPECT_THAT(said.reason, HasSubstr("said nothing for"));
+  const auto back =
+      when("well", [&](const auto& s) { return s.level == Level::up && s.pid != pid; });
+  EXPECT_NE(back.pid, pid);
 }
 
 }  // namespace

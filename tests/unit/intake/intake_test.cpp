@@ -122,6 +122,13 @@ class NormaliserTest : public testing::Test {
   model::Item item;
 };
 
+// Built so, because g++ 12 warns of a std::string(3000, 'q') that it inlines (its bug 105329).
+std::string repeated(char c, std::size_t count) {
+  std::string out;
+  out.append(count, c);
+  return out;
+}
+
 TEST_F(NormaliserTest, MakesARecordThatPassesTheSecondCheck) {
   const auto record =
       normalised(R"({"kind":"mail","author":{"handle":"Nora@EXAMPLE.org","name":" Nora\u202e ",
@@ -201,7 +208,7 @@ TEST_F(NormaliserTest, AttachmentsAreNamedByTheirHash) {
 // stop its channel.
 TEST_F(NormaliserTest, NeverMakesWhatTheSecondCheckRefuses) {
   const std::string longest(509, 'a');
-  const std::string long_id(3000, 'q');
+  const auto long_id = repeated('q', 3000);
   std::string deep = "1";
   for (int i = 0; i < 14; ++i) deep = "{\"d\":" + deep + "}";
   for (const auto& record :
@@ -226,7 +233,7 @@ TEST_F(NormaliserTest, NeverMakesWhatTheSecondCheckRefuses) {
 
 TEST(SecondCheck, TurnsWhatItRefusesIntoQuarantineWithTheEvidence) {
   model::Item item;
-  item.native_id = std::string(5000, 'x');
+  item.native_id = repeated('x', 5000);
   item.record = "{\"kind\":\"mail\",\n}";
   admit(item);
   EXPECT_TRUE(item.quarantined);
@@ -262,6 +269,80 @@ TEST(SecondCheck, DoesNotTrustTheHost) {
   EXPECT_FALSE(check(R"({"kind":"mail","direction":"inbound","audience":"private","revision":1})"));
   EXPECT_FALSE(
       check(R"({"kind":"mail","direction":"inbound","audience":"private","channel":"other"})"));
+}
+
+// Each of these our own schema forbids, and a consumer may rely on it.
+TEST(SecondCheck, RefusesWhatTheSchemaForbids) {
+  const auto fault = [](const std::string& more) {
+    model::Item item;
+    item.native_id = "id";
+    item.record = R"({"kind":"mail","direction":"inbound","audience":"private",)" + more + "}";
+    const auto checked = check_item(item);
+    return checked ? std::string("none") : checked.error().message;
+  };
+  for (
+      const std::string sound :
+      {R"("author":{"handle":"x:1","name":"N","addresses":["tel:+1"],"profile":"p"})",
+       R"("quoted":[{"depth":1,"at":0,"author":"a","text":"t","native_id":"i"}])",
+       R"("attachments":[{"name":"n","type":"t","size":0,"url":"u","sha256":"0000000000000000000000000000000000000000000000000000000000000000"}])",
+       R"("call":{"direction":"inbound","disposition":"busy","waited_seconds":0,"talked_seconds":9})",
+       R"("truncated":["text","quoted"],"native":{"a":{"b":1}},"text":"a\nb\tc")"}) {
+    EXPECT_EQ(fault(sound), "none") << sound;
+  }
+  for (const std::string broken :
+       {R"("author":{"addresses":"x"})",
+        R"("author":{"handle":"x:1","age":7})",
+        R"("author":{"handle":"x:\u202e1"})",
+        R"("quoted":[{"text":"t","depth":-1}])",
+        R"("quoted":[{"text":"t","depth":101}])",
+        R"("quoted":[{"text":"t","at":-1}])",
+        R"("quoted":[{"text":"t","at":1.5}])",
+        R"("quoted":[{"depth":1}])",
+        R"("quoted":[7])",
+        R"("attachments":[1])",
+        R"("attachments":[{"size":-1}])",
+        R"("attachments":[{"sha256":"zz"}])",
+        R"("attachments":[{"name":7}])",
+        R"("call":{"waited_seconds":-1})",
+        R"("call":{"talked_seconds":"x"})",
+        R"("truncated":[1])",
+        R"("truncated":["subject"])",
+        R"("title":"turned \u202e around")",
+        R"("title":"two\u2028lines")",
+        R"("text":"a\u0085b")",
+        R"("reason":"ours")",
+        R"("surprise":7)",
+        R"("kind":"call")",                          // a second kind
+        R"("native":{"a":1,"b":{"x":1,"x":2}})"}) {  // deep inside as well
+    EXPECT_NE(fault(broken), "none") << broken;
+  }
+}
+
+TEST_F(NormaliserTest, LeavesOutWhatHasNoMeaning) {
+  const auto record = normalised(
+      R"({"kind":"mail","quoted":[{"text":"q","depth":-3,"at":-1},{"text":"r","depth":5000}],
+          "attachments":[{"name":"a","size":-5,"sha256":"zz"}],"call":{"waited_seconds":-1}})");
+  ASSERT_FALSE(item.quarantined) << item.record;
+  EXPECT_TRUE(check_item(item)) << item.record;
+  const auto& quoted = record.at("quoted").get_array();
+  EXPECT_EQ(json::serialize(quoted[0]), R"({"text":"q"})");
+  EXPECT_EQ(json::serialize(quoted[1]), R"({"depth":100,"text":"r"})");
+  EXPECT_EQ(json::serialize(record.at("attachments")), R"([{"name":"a"}])");
+}
+
+TEST_F(NormaliserTest, SaysOfCutEvidenceHowLargeItWasOnce) {
+  Offer offer;
+  offer.native_id = "large";
+  offer.record = R"({"kind":"mail"})";
+  const std::string bytes(40 << 20, 'r');
+  offer.raw = bytes;
+  item = normaliser.normalise(offer);
+  ASSERT_TRUE(item.quarantined);
+  EXPECT_EQ(item.raw.size(), 64u << 10);
+  const auto parsed = json::parse(item.record);
+  EXPECT_EQ(json::integer_at(parsed->get_object(), "raw_size"), 40 << 20);
+  EXPECT_EQ(json::text_at(parsed->get_object(), "raw_sha256")->size(), 64u);
+  EXPECT_FALSE(json::has_repeated_keys(item.record, *parsed));
 }
 
 }  // namespace

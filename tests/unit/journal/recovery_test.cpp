@@ -67,6 +67,61 @@ TEST_F(Starts, RebuildAnIndexThatIsAheadOfItsJournal) {
   EXPECT_THAT(store.lines(), ElementsAre("received a/1", "received b/1", "received c/1"));
 }
 
+// A backup is put back whole, witness included: only who was told more can tell.
+TEST_F(Starts, BeginANewEpochWhereAnOlderCopyWasPutBack) {
+  store.open();
+  bring({"a"}, "1");
+  store.close();
+  keep_aside();
+  store.open();
+  bring({"b", "c"}, "2");
+  const auto told = store.journal().end();
+  store.close();
+  put_back("journal.db");
+  put_back("witness");
+  store.options.told = told;
+  store.open();
+  EXPECT_EQ(store.journal().end().epoch, told.epoch + 1);
+  EXPECT_EQ(store.journal().epochs().back().first, told.position + 1) << "no position twice";
+  bring({"b", "d"}, "3");
+  EXPECT_THAT(store.lines(), ElementsAre("received a/1", "received b/1", "received d/1"));
+  store.reopen();
+  EXPECT_EQ(store.journal().end().epoch, told.epoch + 1) << "once is enough";
+}
+
+TEST_F(Starts, GoOnWhereConsumersWereToldNoMoreThanThereIs) {
+  store.open();
+  bring({"a", "b"}, "1");
+  const auto end = store.journal().end();
+  store.close();
+  std::filesystem::remove(store.file("witness"));  // as a power cut may leave it
+  store.options.told = end;
+  store.open();
+  EXPECT_EQ(store.journal().end(), end);
+}
+
+TEST_F(Starts, BeginANewEpochAlsoWhereTheWholeJournalIsGone) {
+  store.options.told = model::Sequence{3, 17};
+  store.open();
+  EXPECT_EQ(store.journal().end().epoch, 4u);
+  bring({"a"}, "1");
+  EXPECT_EQ(store.journal().end().position, 18u);
+}
+
+TEST_F(Starts, BeginANewEpochWhereAPersonSaysThatItWasPutBack) {
+  store.open();
+  bring({"a"}, "1");
+  const auto before = store.journal().end();
+  EXPECT_FALSE(Journal::note_restored(store.options.directory)) << "while it is open";
+  store.close();
+  ASSERT_TRUE(Journal::note_restored(store.options.directory));
+  store.open();
+  EXPECT_EQ(store.journal().end().epoch, before.epoch + 1);
+  EXPECT_THAT(store.lines(), ElementsAre("received a/1"));
+  store.reopen();
+  EXPECT_EQ(store.journal().end().epoch, before.epoch + 1);
+}
+
 TEST_F(Starts, RebuildAnIndexThatIsDamaged) {
   store.open();
   bring({"a", "b"}, "1");

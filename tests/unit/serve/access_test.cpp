@@ -49,6 +49,40 @@ TEST_F(ServingAccess, KnowsATokenAsSoonAsItIsMadeAndForgetsItWhenItIsRemoved) {
   EXPECT_EQ(status(token), 200u);
 }
 
+TEST_F(ServingAccess, EndsWhatARemovedTokenHadOpened) {
+  start();
+  const auto second = add_token(options.tokens, "second");
+  ASSERT_TRUE(second);
+  const auto request = [&](const std::string& secret, const std::string& target) {
+    return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
+           "\r\n\r\n";
+  };
+  auto stream = connect(), local = connect_local(), waiting = connect(), kept = connect();
+  auto other = connect(), tokenless = connect_local();
+  for (auto* one : {&stream, &local}) {
+    one->say(request(*second, "/v1/stream"));
+    ASSERT_TRUE(one->until("\n\n"));
+  }
+  waiting.say(request(*second, "/v1/events?from=now&wait=60s"));
+  kept.say(request(*second, "/v1/status"));
+  ASSERT_EQ(kept.reply()->status, 200u);
+  other.say(request(token, "/v1/stream"));
+  ASSERT_TRUE(other.until("\n\n"));
+  tokenless.say("GET /v1/stream HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(tokenless.until("\n\n"));
+  ASSERT_TRUE(add_token(options.tokens, "third")) << "a change that takes nothing from anybody";
+  ASSERT_TRUE(remove_token(options.tokens, "second"));
+  // A new one of the same name is another token.
+  ASSERT_TRUE(add_token(options.tokens, "second"));
+  EXPECT_TRUE(stream.closes());
+  EXPECT_TRUE(local.closes());
+  EXPECT_TRUE(waiting.closes()) << "without waiting for news";
+  EXPECT_TRUE(kept.closes());
+  journal.write({.text = "still here"});
+  EXPECT_TRUE(other.until("still here"));
+  EXPECT_TRUE(tokenless.until("still here"));
+}
+
 TEST_F(ServingAccess, KeepsTokensHashedAndPrivate) {
   const auto text = *read_file(options.tokens);
   EXPECT_THAT(text, Not(HasSubstr(token)));

@@ -71,6 +71,8 @@ TEST_F(ConsumingOverHttp, RefusesAnotherFilterUnlessItIsToldToUpdate) {
   EXPECT_EQ(other.status, 409u);
   EXPECT_EQ(other.text("type"), "urn:voxbus:problem:conflict");
   EXPECT_EQ(put("desk", R"({"filter":{"kind":"call"}})", "?update=1").status, 200u);
+  EXPECT_EQ(put("desk", R"({"ack_within":"1m"})").status, 409u);
+  EXPECT_EQ(put("desk", "{}").text("ack_within"), "30s") << "what is left out stays";
 }
 
 TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
@@ -87,7 +89,9 @@ TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
   for (const auto* body :
        {"{}", R"({"sequences":"0001.1"})", R"({"sequences":["x"]})",
         R"({"sequences":[],"through":"0001.1"})", R"({"nack":[],"delay":"1y"})",
-        R"({"sequences":["0001.000000000000000009"]})", R"({"through":7})", R"({"seqences":[]})"}) {
+        R"({"sequences":["0001.000000000000000009"]})",
+        R"({"sequences":["0007.000000000000000001"]})", R"({"through":"0007.000000000000000001"})",
+        R"({"nack":["0007.000000000000000001"]})", R"({"through":7})", R"({"seqences":[]})"}) {
     EXPECT_EQ(ack("desk", body).status, 400u) << body;
   }
 }
@@ -130,6 +134,22 @@ TEST_F(ConsumingOverHttp, WakesWhenALeaseRunsOut) {
   EXPECT_EQ(sequences(fetch("desk")).size(), 1u);
   const auto again = fetch("desk", R"({"wait":"30s"})");
   EXPECT_THAT(sequences(again), ElementsAre(at(1)));
+}
+
+TEST_F(ConsumingOverHttp, GivesBackWhatWasNotLookedAtWithoutCountingIt) {
+  journal.write_many(3);
+  put("desk", R"({"from":"beginning","max_deliver":1})");
+  const auto got = sequences(fetch("desk"));
+  const auto settled = ack("desk", R"({"release":)" + list(got) + "}");
+  EXPECT_EQ(settled.status, 200u);
+  EXPECT_EQ(settled.json().at("in_flight").to_number<int>(), 0);
+  const auto again = fetch("desk");
+  EXPECT_EQ(sequences(again), got) << "at once, and not parked";
+  EXPECT_EQ(again.json().at("deliveries").at(0).at("attempt").to_number<int>(), 1);
+  ack("desk", R"({"sequences":)" + list(got) + "}");
+  EXPECT_EQ(ack("desk", R"({"release":)" + list(got) + "}").status, 200u);
+  EXPECT_THAT(sequences(fetch("desk")), IsEmpty()) << "what is settled stays so";
+  EXPECT_EQ(ack("desk", R"({"release":[],"nack":[]})").status, 400u);
 }
 
 TEST_F(ConsumingOverHttp, ParksAndTakesUpAgain) {

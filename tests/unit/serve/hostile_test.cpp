@@ -141,10 +141,63 @@ TEST_F(Hostile, ABusyServerStillServesItsUnixSocket) {
     ASSERT_TRUE(streams.back().until("\n\n"));
   }
   auto refused = connect();
-  EXPECT_TRUE(refused.closes()) << "nobody is idle, so there is no room";
+  refused.say(head("GET", "/healthz"));
+  const auto reply = refused.reply();
+  ASSERT_TRUE(reply) << "nobody is idle, so there is no room; but it is said";
+  EXPECT_EQ(reply->status, 503u);
+  EXPECT_EQ(reply->headers.at("retry-after"), "1");
+  EXPECT_EQ(reply->headers.at("connection"), "close");
+  EXPECT_EQ(reply->text("type"), "urn:voxbus:problem:unavailable");
+  EXPECT_TRUE(refused.closes());
   auto local = connect_local();
   local.say("GET /v1/status HTTP/1.1\r\n\r\n");
   EXPECT_EQ(local.reply()->status, 200u);
+}
+
+TEST_F(Hostile, ThoseForWhomThereIsNoRoomCostNone) {
+  options.max_connections = 2;
+  start();
+  std::vector<Connection> streams, refused;
+  for (int i = 0; i < 2; ++i) {
+    streams.push_back(connect());
+    streams.back().say(head("GET", "/v1/stream"));
+    ASSERT_TRUE(streams.back().until("\n\n"));
+  }
+  // More than are closed with care, and all of them keep their end open.
+  for (int i = 0; i < 300; ++i) refused.push_back(connect());
+  for (auto& one : refused) {
+    const auto reply = one.reply();
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, 503u);
+    EXPECT_TRUE(one.closes());
+  }
+  auto local = connect_local();
+  local.say("GET /v1/status HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(local.reply()->json().at("connections").at("open").to_number<int>(), 3);
+  journal.write({.text = "still served"});
+  for (auto& stream : streams) EXPECT_TRUE(stream.until("still served"));
+  // One that leaves makes room.
+  refused.clear();
+  streams.pop_back();
+  journal.write({});
+  unsigned status = 503;
+  const auto deadline = std::chrono::steady_clock::now() + test::kPatience;
+  while (status == 503 && std::chrono::steady_clock::now() < deadline)
+    status = get("/healthz").status;
+  EXPECT_EQ(status, 200u);
+}
+
+TEST_F(Hostile, AStopDoesNotWaitForThoseWhoWereTurnedAway) {
+  options.max_connections = 1;
+  start();
+  auto stream = connect();
+  stream.say(head("GET", "/v1/stream"));
+  ASSERT_TRUE(stream.until("\n\n"));
+  auto refused = connect();
+  ASSERT_TRUE(refused.reply());
+  const auto begun = std::chrono::steady_clock::now();
+  server->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 1500ms);
 }
 
 TEST_F(Hostile, GarbageGetsOneAnswerAndTheEnd) {

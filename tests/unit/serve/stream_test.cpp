@@ -99,6 +99,26 @@ TEST_F(Streaming, RefusesPlacesThatAreNone) {
   EXPECT_EQ(get("/v1/stream", "Last-Event-ID: nonsense\r\n").text("parameter"), "Last-Event-ID");
 }
 
+TEST_F(Streaming, RefusesAPlaceBeyondTheEndEverywhere) {
+  start();
+  journal.write_many(3);
+  const std::string beyond = "0001.999999999999999999";
+  const std::pair<const char*, test::Reply> refused[] = {
+      {"from", get("/v1/events?from=" + beyond)},
+      {"from", get("/v1/stream?from=" + beyond)},
+      {"Last-Event-ID", get("/v1/stream", "Last-Event-ID: " + beyond + "\r\n")},
+      {"from", ask("PUT", "/v1/consumers/a", R"({"from":")" + beyond + R"("})")}};
+  for (const auto& [parameter, reply] : refused) {
+    EXPECT_EQ(reply.status, 400u) << parameter;
+    EXPECT_EQ(reply.headers.at("content-type"), "application/problem+json");
+    EXPECT_EQ(reply.text("parameter"), parameter);
+    EXPECT_THAT(reply.text("detail"), testing::HasSubstr("another journal or a lost tail"));
+    EXPECT_THAT(reply.text("detail"), testing::HasSubstr("now or beginning"));
+  }
+  EXPECT_EQ(get("/v1/consumers/a").status, 404u);
+  EXPECT_EQ(get("/v1/events?from=" + sequence(3)).body, "[]");
+}
+
 TEST_F(Streaming, LosesAndDoublesNothingOverReconnections) {
   options.bookmark_every = 20ms;
   start();
