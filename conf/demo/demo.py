@@ -8,8 +8,8 @@ the bus itself, read as any department would; counter.py counts what came out.
 import os
 import signal
 
-# Whoever presses Ctrl-C while the rest is still being loaded has nothing to wait for. ./dev blocks
-# the signal until here, since Python itself answers it with a traceback.
+# Whoever presses Ctrl-C while the rest is still being loaded has nothing to wait for. "./dev run"
+# blocks the signal until here, since Python itself answers it with a traceback.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(_number, lambda *_: os._exit(0))
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

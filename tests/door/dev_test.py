@@ -29,8 +29,9 @@ class Dev(unittest.TestCase):
                                     'echo "$p installed"; done')
         self.stand_in("apt-cache", "")
         self.stand_in("cmake", 'mkdir -p "build/$2"; touch "build/$2/build.ninja"')
-        for name in ("apt-get", "ninja", "ctest", "python3", "sudo"):
+        for name in ("apt-get", "ninja", "ctest", "python3", "debconf-set-selections", "systemctl"):
             self.stand_in(name, "")
+        self.stand_in("sudo", '[[ $1 == -v ]] || exec "$@"')
 
     def list_of_packages(self):
         text = (ROOT / "dev").read_text()
@@ -78,6 +79,46 @@ class Dev(unittest.TestCase):
         self.assertTrue(apt[0].endswith(" update"))
         self.assertTrue(apt[1].endswith(" install mold libre2-dev"), apt)
         self.assertEqual(os.getuid() != 0, any(call.startswith("sudo") for call in self.calls))
+
+    def test_servers_for_the_tests_are_installed_but_neither_started_nor_enabled(self):
+        policy = self.folder / "policy-rc.d"
+        self.stand_in("apt-get", 'case $* in *install*) echo "policy: $("$POLICY"; echo $?)" >&3 ;; esac')
+        told = self.dev("test", LACKING="postfix dovecot-core", POLICY=str(policy))
+        self.assertEqual(0, told.returncode, told.stderr)
+        install = next(index for index, call in enumerate(self.calls) if " install " in call)
+        self.assertTrue(self.calls[install].endswith(" --no-install-recommends --no-remove install postfix dovecot-core"))
+        self.assertEqual("policy: 101", self.calls[install + 1], "no service may start")
+        self.assertFalse(policy.exists(), "it was there for the installation only")
+        self.assertTrue(any(call.startswith("debconf-set-selections") for call in self.calls[:install]))
+        self.assertIn("systemctl disable postfix.service", self.calls)
+        self.assertIn("systemctl disable dovecot.service", self.calls)
+        policy.write_text("#!/bin/sh\nexit 101\n# an administrator's own\n")
+        policy.chmod(0o755)
+        self.dev("test", LACKING="postfix", POLICY=str(policy))
+        self.assertIn("an administrator's own", policy.read_text())
+
+    def test_what_is_no_peer_is_not_disabled(self):
+        self.dev("test", LACKING="systemd-container", POLICY=str(self.folder / "policy"))
+        self.assertFalse([call for call in self.calls if call.startswith("systemctl")])
+
+    def test_without_the_servers_it_goes_on_and_says_so_but_not_in_continuous_integration(self):
+        self.stand_in("apt-get", '[[ $* != *postfix* ]] || { echo "E: Packages need to be removed" >&2; exit 100; }')
+        told = self.dev("test", LACKING="postfix", POLICY=str(self.folder / "policy"))
+        self.assertEqual(0, told.returncode)
+        self.assertIn("E: Packages need to be removed", told.stderr)
+        self.assertIn("SKIPPED", told.stderr)
+        self.assertTrue(self.calls[-1].startswith("ctest "))
+        told = self.dev("test", LACKING="postfix", POLICY=str(self.folder / "policy"), CI="true")
+        self.assertEqual(1, told.returncode)
+        self.assertFalse([call for call in self.calls if call.startswith("ctest ")])
+
+    def test_peers_runs_the_long_tier_of_what_bears_that_label(self):
+        self.stand_in("ctest", 'echo "tier $VOXBUS_TIER"')
+        told = self.dev("peers")
+        self.assertIn("tier long", told.stdout)
+        self.assertIn(" -L peers ", self.calls[-1])
+        labelled = [file for file in (ROOT / "tests").rglob("CMakeLists.txt") if "LABELS peers" in file.read_text()]
+        self.assertTrue(labelled, "no test bears the label")
 
     def test_shows_all_that_a_failing_step_said_and_stops(self):
         self.stand_in("apt-get", 'echo "E: no such mirror" >&2; exit 100')
