@@ -93,7 +93,8 @@ void run_restored(const Common& common) {
   const auto journal = configuration_of(common).state / "journal";
   if (const auto noted = journal::Journal::note_restored(journal); !noted)
     throw Trouble{kFailed, noted.error().message};
-  if (!common.json) fmt::print("{}: the next start begins a new epoch\n", journal.string());
+  if (common.json) return print_json(json::object{{"journal", journal.string()}});
+  fmt::print("{}: the next start begins a new epoch\n", journal.string());
 }
 
 }  // namespace
@@ -121,10 +122,10 @@ void add_journal(CLI::App& app, Common& common) {
   verify->add_option("DIRECTORY", *directory, "The journal's folder, instead of <state>/journal");
   verify->add_flag("--json", common.json, "As JSON");
   verify->callback([=, &common] { run_verify(common, *directory); });
-  command
-      ->add_subcommand("restored",
-                       "Say that it was put back from a backup: the next start begins a new epoch")
-      ->callback([&common] { run_restored(common); });
+  auto* restored = command->add_subcommand(
+      "restored", "Say that it was put back from a backup: the next start begins a new epoch");
+  restored->add_flag("--json", common.json, "As JSON");
+  restored->callback([&common] { run_restored(common); });
 }
 
 }  // namespace voxbus::cli

@@ -11,6 +11,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "base/units.hpp"
 #include "config/manifest.hpp"
 #include "config/settings.hpp"
 #include "host/channel_socket.hpp"
@@ -23,6 +24,7 @@ namespace voxbus::cli {
 namespace {
 
 constexpr int kFailed = 1, kMisused = 2, kConfiguration = 78;
+constexpr std::chrono::milliseconds kStartWithin{10'000};  // load and create, as in the daemon
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -113,7 +115,14 @@ Result<host::Start> prepare(const TryOptions& options, const config::Manifest& m
 // Takes frames until the first poll came back (or for ever with --follow). The exit code.
 int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions& options) {
   Printer printer(options);
+  bool ready = false;
+  const auto started = std::chrono::steady_clock::now();
   while (interrupted == 0) {
+    if (!ready && std::chrono::steady_clock::now() - started > kStartWithin) {
+      fmt::print(stderr, "voxbus try: the plugin did not come up within {}\n",
+                 format_duration(kStartWithin));
+      return kFailed;
+    }
     pollfd readable{socket.descriptor(), POLLIN, 0};
     if (::poll(&readable, 1, 200) <= 0) continue;
     const auto received = socket.receive();
@@ -132,6 +141,9 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
           (void)socket.send(host::FrameType::credit, host::encode(host::Credit{1}));
           break;
         }
+        case host::FrameType::ready:
+          ready = true;
+          break;
         case host::FrameType::log:
           if (const auto line = host::decode<host::LogLine>(payload))
             fmt::print(stderr, "log: {}\n", line->message);

@@ -49,6 +49,9 @@ struct Prepared {
   std::uint64_t rows_lost = 0;
 };
 
+// More restores than anybody makes between two that we hear of.
+constexpr model::Epoch kMostEpochsAhead = 100;
+
 // Why a journal that is whole in itself is not the newest that there was; empty: it may be.
 std::string older_copy(const Standing& standing, const std::optional<model::Sequence>& told) {
   if (!told) return {};
@@ -91,7 +94,14 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
     damage = examined.standing ? older_copy(*examined.standing, options.told) : examined.damage;
     if (damage.empty()) return Prepared{std::move(*examined.standing), 0};
   }
-  if (options.told && (!told || *options.told > told->end)) told = Told{*options.told, {}};
+  // Of what only the bus remembers the epoch alone counts: its file has no seals, and a flipped bit
+  // there must not move positions.
+  if (options.told && (!told || options.told->epoch > told->end.epoch)) {
+    const auto known = told ? *told : Told{};
+    told = Told{
+        {std::min(options.told->epoch, known.end.epoch + kMostEpochsAhead), known.end.position},
+        known.chain};
+  }
   log::error("the journal {} cannot go on as it is: {}; what is readable goes into a new file",
              file.string(), damage);
   VOXBUS_TRY(salvaged, salvage(directory, keys, told, options.installation, now));

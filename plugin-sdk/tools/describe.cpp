@@ -5,6 +5,7 @@
 // settings. It runs code of the plugin, therefore at build time only.
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -158,6 +159,8 @@ int run(int count, char** words) {
 }  // namespace
 
 int main(int count, char** words) {
+  // A library that never comes back from being loaded must not hold up a build.
+  ::alarm(30);
   try {
     return run(count, words);
   } catch (const std::exception& error) {

@@ -3,6 +3,7 @@
 // Guestbook: each complete line of a text file is one message. A whole channel, and the example
 // that the SDK's guide explains.
 
+#include <charconv>
 #include <fstream>
 #include <string>
 
@@ -24,7 +25,12 @@ class Guestbook final : public voxbus::Channel {
   explicit Guestbook(Settings settings) : settings_{std::move(settings)} {}
 
   voxbus::Result<voxbus::Batch> poll(const voxbus::Cursor& since, voxbus::Context&) override {
-    std::size_t at = since.empty() ? 0 : std::stoull(since.bytes);  // bytes already read
+    std::size_t at = 0;  // bytes already read
+    const char* end = since.bytes.data() + since.bytes.size();
+    const auto read = std::from_chars(since.bytes.data(), end, at);
+    if (!since.empty() && (read.ptr != end || read.ec != std::errc{})) {
+      return voxbus::Error::permanent("the cursor '" + since.bytes + "' is not a guestbook's");
+    }
     std::ifstream file{settings_.file, std::ios::binary};
     if (!file.seekg(static_cast<std::streamoff>(at))) {
       return voxbus::Error::retry("cannot open " + settings_.file);

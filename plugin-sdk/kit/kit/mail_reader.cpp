@@ -341,6 +341,15 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   if (bytes.empty()) return unreadable("empty");
   if (std::string why = beyond_limits(bytes, options.limits); !why.empty()) return unreadable(why);
   start_gmime();
+  // GMime ends a header's value at a NUL, and what follows would be lost without a word.
+  std::string without_nul;
+  if (const auto header = mail_header(bytes).size();
+      bytes.substr(0, header).find('\0') != bytes.npos) {
+    without_nul = bytes;
+    std::replace(without_nul.begin(), without_nul.begin() + static_cast<std::ptrdiff_t>(header),
+                 '\0', ' ');
+    bytes = without_nul;
+  }
   const Owned<GMimeStream> stream{g_mime_stream_mem_new_with_buffer(bytes.data(), bytes.size())};
   const Owned<GMimeParser> parser{g_mime_parser_new_with_stream(stream.get())};
   const Owned<GMimeMessage> message{g_mime_parser_construct_message(parser.get(), nullptr)};

@@ -134,6 +134,14 @@ TEST(MailReader, SurvivesHostileHeaders) {
   EXPECT_EQ(mail.record.author.handle, "");
 }
 
+TEST(MailReader, LosesNoWordsBehindANul) {
+  const ReadMail mail =
+      read(std::string("From: a\0b <x@y.example>\nSubject: one\0two\n\nbody\0end", 50));
+  ASSERT_FALSE(mail.unreadable);
+  EXPECT_EQ(mail.record.author.handle, "mailto:x@y.example");
+  EXPECT_EQ(mail.record.title, "one two");
+}
+
 TEST(MailReader, SaysWhyAMailIsUnreadable) {
   EXPECT_EQ(read("").unreadable, "empty");
   EXPECT_EQ(read("From x\n").unreadable, "empty");

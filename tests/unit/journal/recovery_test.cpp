@@ -82,7 +82,7 @@ TEST_F(Starts, BeginANewEpochWhereAnOlderCopyWasPutBack) {
   store.options.told = told;
   store.open();
   EXPECT_EQ(store.journal().end().epoch, told.epoch + 1);
-  EXPECT_EQ(store.journal().epochs().back().first, told.position + 1) << "no position twice";
+  EXPECT_EQ(store.journal().epochs().back().first, 2u) << "behind what is left";
   bring({"b", "d"}, "3");
   EXPECT_THAT(store.lines(), ElementsAre("received a/1", "received b/1", "received d/1"));
   store.reopen();
@@ -105,7 +105,7 @@ TEST_F(Starts, BeginANewEpochAlsoWhereTheWholeJournalIsGone) {
   store.open();
   EXPECT_EQ(store.journal().end().epoch, 4u);
   bring({"a"}, "1");
-  EXPECT_EQ(store.journal().end().position, 18u);
+  EXPECT_EQ(store.journal().end().position, 1u);
 }
 
 TEST_F(Starts, BeginANewEpochWhereAPersonSaysThatItWasPutBack) {

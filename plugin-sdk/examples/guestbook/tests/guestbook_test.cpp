@@ -62,6 +62,17 @@ TEST_F(Guestbook, FetchesAgainWhatStopLeftUncommitted) {
   EXPECT_EQ(harness_.drain().items.size(), 3u);
 }
 
+TEST_F(Guestbook, RefusesACursorFromAnotherSource) {
+  write("one\n");
+  ASSERT_EQ(harness_.create(settings()).status, VOXBUS_OK);
+  for (const char* foreign : {"banana", "12abc", "99999999999999999999999"}) {
+    harness_.set_cursor(foreign);
+    const Outcome outcome = harness_.poll();
+    EXPECT_EQ(outcome.status, VOXBUS_PERMANENT) << foreign;
+    EXPECT_NE(outcome.message.find("is not a guestbook's"), std::string::npos);
+  }
+}
+
 TEST_F(Guestbook, NamesTheFileThatItCannotOpen) {
   ASSERT_EQ(harness_.create(settings()).status, VOXBUS_OK);
   const Outcome outcome = harness_.poll();

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the SDK's README tells an author outside of this tree: its commands, pasted, make a plugin that runs."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from voxbus_daemon import BUILD
+
+SDK = pathlib.Path(__file__).resolve().parents[2] / "plugin-sdk"
+
+
+class Author(unittest.TestCase):
+    def test_the_build_commands_of_the_readme_make_a_plugin_that_runs(self):
+        commands = re.search(r"## 2\. Build.*?```sh\n(.*?)```", (SDK / "README.md").read_text(), re.S).group(1)
+        self.assertEqual(len(commands.splitlines()), 2)
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            shutil.copy(SDK / "examples/guestbook/guestbook.cpp", folder)
+            environment = {**os.environ, "SDK": str(SDK), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
+            subprocess.run(["sh", "-ec", commands], cwd=folder, env=environment, check=True, timeout=120)
+            (folder / "book.txt").write_text("hello\nagain\n")
+            done = subprocess.run([BUILD / "bin/voxbus", "try", folder / "guestbook.so", "--trust", "--json",
+                                   "--set", f"file={folder}/book.txt"],
+                                  capture_output=True, text=True, timeout=60, check=True)
+            texts = [json.loads(line)["record"]["text"] for line in done.stdout.splitlines()]
+            self.assertEqual(texts, ["hello", "again"])
+
+    def test_neither_try_nor_describe_waits_for_ever(self):
+        done = subprocess.run([BUILD / "bin/voxbus", "try", BUILD / "test-plugins/endless_create.so", "--trust"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("did not come up within 10s", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
