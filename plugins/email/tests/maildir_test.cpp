@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "kit/mail_bytes.hpp"
 #include "mail_folder.hpp"
+#include "voxbus/contract.hpp"
 
 namespace {
 
@@ -192,12 +192,10 @@ TEST_F(Maildir, StaysSmallOverAMailOfHundredsOfMegabytes) {
   const std::string name = deliver(mail("huge"));
   std::filesystem::resize_file(folder_ / "new" / name, 300 << 20);
   create();
-  rusage before{};
-  ::getrusage(RUSAGE_SELF, &before);
-  EXPECT_THAT(titles(harness_.drain()), ElementsAre(HasSubstr("larger than max_item")));
-  rusage after{};
-  ::getrusage(RUSAGE_SELF, &after);
-  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024) << "kibibytes";
+  EXPECT_LT(voxbus::testing::memory_growth([&] {
+              EXPECT_THAT(titles(harness_.drain()), ElementsAre(HasSubstr("larger than max_item")));
+            }),
+            16u << 20);
 }
 
 TEST_F(Maildir, QuarantinesHostileMailsAndGoesOn) {
@@ -250,17 +248,7 @@ TEST_F(Maildir, SaysWhatIsNoMaildir) {
 
 TEST_F(Maildir, EndsItsWaitWithin200MillisecondsOfStop) {
   create();
-  std::thread stopper;
-  std::chrono::steady_clock::time_point asked;
-  harness_.on_waiting([&](int) {
-    stopper = std::thread{[&] {
-      asked = std::chrono::steady_clock::now();
-      harness_.stop();
-    }};
-  });
-  EXPECT_EQ(harness_.poll().status, VOXBUS_STOPPED);
-  stopper.join();
-  EXPECT_LT(std::chrono::steady_clock::now() - asked, 200ms);
+  EXPECT_LT(voxbus::testing::time_to_stop(harness_), 200ms);
 }
 
 TEST_F(Maildir, RefusesACursorFromAnotherSource) {

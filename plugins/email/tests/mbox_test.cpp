@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -12,6 +11,7 @@
 
 #include "kit/mail_bytes.hpp"
 #include "mail_folder.hpp"
+#include "voxbus/contract.hpp"
 
 namespace {
 
@@ -239,26 +239,19 @@ TEST_F(Mbox, StaysSmallOverALineOfHundredsOfMegabytes) {
   append("\n\n");
   append_mail("two");
   create(R"(,"max_item":"1MiB")");
-  rusage before{};
-  ::getrusage(RUSAGE_SELF, &before);
-  EXPECT_THAT(read(), ElementsAre("one", HasSubstr("larger than max_item"), "two"));
-  rusage after{};
-  ::getrusage(RUSAGE_SELF, &after);
-  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024) << "kibibytes";
+  EXPECT_LT(voxbus::testing::memory_growth([&] {
+              EXPECT_THAT(read(), ElementsAre("one", HasSubstr("larger than max_item"), "two"));
+            }),
+            16u << 20);
 }
 
 TEST_F(Mbox, LosesAndDoublesNothingWhenStoppedAgainAndAgain) {
   for (int i = 0; i < 1200; ++i) append_mail("m" + std::to_string(i));
   create();
   age();
-  std::multiset<std::string> seen;
-  for (std::size_t stop = 100; seen.size() < 1200; stop += 200) {
-    harness_.stop_after_items(stop);
-    for (const auto& item : harness_.drain().items) seen.insert(item.native_id);
-    ASSERT_LT(stop, 10'000u);
-  }
-  EXPECT_EQ(seen.size(), 1200u);
-  EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 1200u);
+  const auto ids = voxbus::testing::ids_over_many_stops(harness_, 1200, 100, 200);
+  EXPECT_EQ(ids.size(), 1200u);
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1200u);
 }
 
 TEST_F(Mbox, WritesNothing) {
@@ -288,17 +281,7 @@ TEST_F(Mbox, EndsItsWaitWithin200MillisecondsOfStop) {
   append_mail("one");
   create();
   EXPECT_THAT(read(), ElementsAre("one"));
-  std::thread stopper;
-  std::chrono::steady_clock::time_point asked;
-  harness_.on_waiting([&](int) {
-    stopper = std::thread{[&] {
-      asked = std::chrono::steady_clock::now();
-      harness_.stop();
-    }};
-  });
-  EXPECT_EQ(harness_.poll().status, VOXBUS_STOPPED);
-  stopper.join();
-  EXPECT_LT(std::chrono::steady_clock::now() - asked, 200ms);
+  EXPECT_LT(voxbus::testing::time_to_stop(harness_), 200ms);
 }
 
 }  // namespace
