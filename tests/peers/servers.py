@@ -20,9 +20,12 @@ LONG = os.environ.get("VOXBUS_TIER") == "long"
 USER = "mail"  # whose mailboxes they are; Debian has it everywhere
 
 
-def need(*programs, root=True):
-    """Skips the test loudly where a program is missing; in continuous integration that is a failure."""
+def need(*programs, root=True, rights=True):
+    """Skips the test loudly where a program is missing, or root, or the right to mount; in continuous
+    integration that is a failure."""
     lacking = [program for program in programs if not os.path.exists(program)]
+    if not rights:
+        lacking.append("the right to mount")
     if root and os.getuid() != 0:
         lacking.append("root")
     if not lacking:
