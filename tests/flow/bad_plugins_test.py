@@ -182,7 +182,7 @@ class Poison(Beside):
         self.start()
         wait_for(lambda: len(self.daemon.interactions("channel=blind")) >= 2, "what lies before it is there")
         died = self.daemon.channel_status("blind")["crashes"]
-        wait_for(lambda: self.daemon.channel_status("blind")["crashes"] >= died + 2, "it died twice more")
+        wait_for(lambda: self.daemon.channel_status("blind")["crashes"] >= died + 2, "it died twice more", 120)
         events = self.daemon.interactions("channel=blind")
         self.assertEqual([e["data"]["native_id"] for e in events], ["c-0", "c-1"])
         self.assertEqual({e["type"].split(".")[3] for e in events}, {"received"})

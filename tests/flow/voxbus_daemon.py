@@ -95,16 +95,38 @@ class Daemon:
 
     def stop(self, limit=20):
         """SIGTERM, and the exit code."""
+        self.check_events()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(limit)
         self.log_file.close()
         return code
 
     def close(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
-        if self.own:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if self.process and self.process.poll() is None:
+                try:
+                    self.check_events()
+                finally:
+                    self.kill()
+        finally:
+            if self.own:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check_events(self):
+        """Whatever a flow was about: all that was recorded fits the schemas that the daemon serves."""
+        if self.process.poll() is not None or not self.endpoint() or not self.is_ready():
+            return
+        with subprocess.Popen([BUILD / "bin" / "voxbus", "--config", self.conf, "export", "--since", "2000-01-01",
+                               "--format", "ndjson"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as export:
+            checked = subprocess.run([BUILD / "bin" / "event_check"], stdin=export.stdout, capture_output=True,
+                                     text=True, timeout=120)
+        assert checked.returncode == 0, checked.stdout[-4000:]
+
+    def is_ready(self):
+        try:
+            return self.get("/readyz", parse=False)[0] == 200
+        except OSError:
+            return False
 
     def __enter__(self):
         return self
