@@ -155,7 +155,7 @@ void run_describe(const Common& common, const std::string& name) {
   if (common.json) return print_json(config::to_json(*manifest));
   fmt::print("{} {} ({})\n{}\n\n", manifest->name, manifest->version, manifest->id,
              manifest->summary);
-  fmt::print("isolation: process{}; network: {}; ABI {}.{}\n\nsettings:\n",
+  fmt::print("isolation: process{}; network: {} (declared, not enforced); ABI {}.{}\n\nsettings:\n",
              manifest->inline_permitted ? " or inline" : "", manifest->network, manifest->abi_major,
              manifest->abi_minor);
   for (const auto& rule : manifest->settings) {
