@@ -21,8 +21,8 @@ USER = "mail"  # whose mailboxes they are; Debian has it everywhere
 
 
 def need(*programs, root=True, rights=True):
-    """Skips the test loudly where a program is missing, or root, or the right to mount; in continuous
-    integration that is a failure."""
+    """Skips the test loudly where a program is missing, or root, or the right to mount; what can be
+    installed must be there in continuous integration, else the test fails."""
     lacking = [program for program in programs if not os.path.exists(program)]
     if not rights:
         lacking.append("the right to mount")
@@ -31,7 +31,7 @@ def need(*programs, root=True, rights=True):
     if not lacking:
         return
     words = f"needs {', '.join(lacking)}: ./dev packages installs what can be installed"
-    if os.environ.get("CI") == "true":
+    if rights and os.environ.get("CI") == "true":
         raise AssertionError(words)
     print(f"\nSKIPPED: {words}", file=sys.stderr, flush=True)
     raise unittest.SkipTest(words)

@@ -39,7 +39,8 @@ class Unit(unittest.TestCase):
         self.run_ = self.machine.run
         self.run_("systemctl", "stop", "voxbus", check=False)
         self.run_("systemctl", "reset-failed", "voxbus", check=False)
-        self.run_("rm", "-rf", "/var/lib/private/voxbus", "/srv/calls")
+        # Also what an earlier run on this system itself may have left, which lies below the overlay.
+        self.run_("rm", "-rf", "/var/lib/private/voxbus", "/var/lib/voxbus", "/srv/calls")
         self.machine.path("/srv/calls").mkdir()
         self.conf = self.machine.path("/etc/voxbus")
         for file in self.conf.rglob("*.yaml"):
