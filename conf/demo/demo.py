@@ -63,7 +63,8 @@ class Demo:
             self._story.more()
 
     def _begin(self):
-        self._stage = stage.Stage(self._options.build, self._options.run_dir, self._options.port)
+        with stage.undisturbed():  # else it could be ended before it knows what it has to clear away
+            self._stage = stage.Stage(self._options.build, self._options.run_dir, self._options.port)
         self._story = story.Story(self._stage.world, self._ledger, self._options.seed)
         remark = self._stage.configure()
         if remark:
@@ -270,7 +271,7 @@ def main():
     demo = Demo(options)
     try:
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in stage.ENDINGS:
                 signal.signal(number, interrupt)
             demo.run()
         except KeyboardInterrupt:
@@ -282,7 +283,7 @@ def main():
     except KeyboardInterrupt:
         demo.ended_well = False  # a second one: not even counting was wanted
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in stage.ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         demo.close()
     return 0 if demo.ended_well else 1

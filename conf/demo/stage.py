@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's surroundings: a run directory of its own, the configuration in it, a free port, and
 voxbusd as a child. Plays the part of systemd for it: starts it, starts it again, stops it."""
+import contextlib
 import json
 import os
 import pathlib
@@ -14,11 +15,22 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CHANNELS = ["support-mail", "shop-mbox", "service-calls"]
 
 
 class Failure(Exception):
     """The demo cannot go on; the text says why and what to do."""
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """What would end us waits for the end of the block."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
 
 def free_port(first=8420, tries=200):
@@ -133,7 +145,9 @@ class Stage:
 
     def start(self, patience=30):
         """Starts voxbusd and returns when it is ready."""
-        with open(self.log, "ab") as log:
+        # Else a Ctrl-C in between would leave one that nobody knows. voxbusd waits for these signals
+        # in its own time, so that it may be born with them blocked.
+        with open(self.log, "ab") as log, undisturbed():
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", self.program("voxbusd"),
                  "--config", str(self.config)],
