@@ -145,7 +145,7 @@ struct ChannelRun::Lane {
     }
     auto made = normalised(offer);
     progress = brought = true;
-    return run->outlet_.emit(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
+    return hand_over(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
   }
 
   // Under a mark of its own; afterwards the one that examine() set stands again, because the plugin
@@ -170,6 +170,15 @@ struct ChannelRun::Lane {
       enter_mark(examined);
     }
     return made;
+  }
+
+  // May block for credit as long as the journal cannot write: nothing of that is the record's
+  // fault, so the mark, whose time is limited, rests meanwhile.
+  bool hand_over(model::Item made) {
+    if (has_mark) run->mark_->idle();
+    const bool taken = run->outlet_.emit(std::move(made));
+    if (!examined.empty()) enter_mark(examined);
+    return taken;
   }
 
   voxbus_status commit(voxbus_view cursor) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/plugin_scan.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -115,6 +116,9 @@ Result<std::shared_ptr<PluginScan::Trial>> PluginScan::start(const Subject& subj
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return system_error("make a socket pair", errno);
   FileDescriptor ours(ends[0]), theirs(ends[1]);
+  // What the library started may hold the other end for ever.
+  if (::fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0)
+    return system_error("make a socket non-blocking", errno);
   VOXBUS_TRY(child, spawn({.program = options_.host_program,
                            .socket = theirs.get(),
                            .plugin = library.get(),
