@@ -162,6 +162,36 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
 
 
+class Tail(unittest.TestCase):
+    def test_goes_on_after_a_kill_of_the_daemon_where_it_was(self):
+        with Daemon() as daemon:
+            calls = daemon.folder / "Master.csv"
+            calls.write_text("".join(cdr(n) for n in range(20)))
+            daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
+            daemon.start()
+            daemon.wait_for_events(20)
+            tail = subprocess.Popen([BUILD / "bin" / "voxbus", "--config", daemon.conf, "tail", "--from", "beginning",
+                                     "--limit", "40", "--json", "--type", "interaction.*"],
+                                    stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            try:
+                lines = [tail.stdout.readline() for _ in range(20)]
+                # It finds the daemon gone only once another one has committed what comes next.
+                tail.send_signal(signal.SIGSTOP)
+                daemon.kill()
+                with calls.open("a") as file:
+                    file.write("".join(cdr(n) for n in range(20, 40)))
+                daemon.start()
+                daemon.wait_for_events(40)
+                tail.send_signal(signal.SIGCONT)
+                lines += tail.communicate(timeout=60)[0].splitlines()
+            finally:
+                tail.kill()
+                tail.wait()
+                tail.stdout.close()
+            self.assertEqual([json.loads(line)["sequence"] for line in lines],
+                             [event["sequence"] for event in daemon.interactions()])
+
+
 class StallingDaemon:
     """Stands before the daemon on a port of its own, lets so many answers pass, and then says nothing more."""
 

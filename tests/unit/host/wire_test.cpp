@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -253,6 +255,33 @@ TEST(Credit, BlocksWithoutCreditAndGoesOnWithIt) {
   }
   EXPECT_EQ(items, 5000u);
   EXPECT_LE(most, 1024u);
+}
+
+TEST(Credit, IsNotExceededByWhatWaitsForItself) {
+  KeepingOutlet outlet(100 << 10);
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(outlet.emit(item(1000)));
+  ASSERT_TRUE(outlet.commit("1"));  // one batch always leaves, and this one uses up all
+  ASSERT_TRUE(outlet.emit(item()));
+  ASSERT_TRUE(outlet.commit("2"));
+  outlet.polled({});
+  EXPECT_EQ(outlet.delivered.size(), 1u);
+  outlet.committed(1);
+  EXPECT_EQ(outlet.delivered.size(), 2u);
+}
+
+TEST(Credit, HoldsALaneUpThatBringsMoreThanItsCredit) {
+  KeepingOutlet outlet(100 << 10);
+  auto lane = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 3000; ++i) {
+      if (!outlet.emit(item(1000))) return false;
+    }
+    return true;
+  });
+  // Nobody gives credit. A lane that is not held up needs a few milliseconds for all of it.
+  EXPECT_EQ(lane.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  outlet.stop();
+  EXPECT_FALSE(lane.get());
+  EXPECT_EQ(outlet.delivered.size(), 1u);
 }
 
 TEST(Credit, StopEndsAWait) {

@@ -97,6 +97,28 @@ TEST_F(ServingAccess, KeepsTokensHashedAndPrivate) {
   EXPECT_EQ(read_tokens(options.tokens)->size(), 1u);
 }
 
+TEST_F(ServingAccess, TakesNoTokenForAnotherThatOnlyBeginsAlike) {
+  start();
+  const auto status = [&](const std::string& secret) {
+    auto connection = connect();
+    connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
+                   "\r\n\r\n");
+    return connection.reply()->status;
+  };
+  for (std::size_t size = 1; size < token.size(); ++size)
+    EXPECT_EQ(status(token.substr(0, size)), 401u) << size;
+  EXPECT_EQ(status(token + "0"), 401u);
+  // The same of the digests: one that ends otherwise, one that ends too early, none at all.
+  const auto digest = read_tokens(options.tokens)->front().sha256;
+  auto other = digest;
+  other.back() = other.back() == '0' ? '1' : '0';
+  for (const auto& kept : {other, digest.substr(0, digest.size() / 2), std::string()}) {
+    ASSERT_TRUE(replace_file(options.tokens,
+                             R"({"tokens":[{"name":"alike","sha256":")" + kept + R"("}]})"));
+    EXPECT_EQ(status(token), 401u) << "'" << kept << "'";
+  }
+}
+
 TEST_F(ServingAccess, KeepsItsTokensWhileTheirFileIsUnreadable) {
   start();
   EXPECT_EQ(get("/v1/status").status, 200u);
