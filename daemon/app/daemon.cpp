@@ -260,6 +260,7 @@ std::string needing_restart(const config::Configuration& before,
   compare("listen", before.listen, after.listen);
   compare("socket", before.socket, after.socket);
   compare("state", before.state, after.state);
+  compare("installation", before.installation, after.installation);
   compare("hosts", before.hosts, after.hosts);
   compare("origins", before.origins, after.origins);
   compare("max_connections", before.max_connections, after.max_connections);

@@ -54,6 +54,7 @@ struct Manifest {
 
 // What a plugin or a channel may ask for.
 inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
-inline constexpr std::uint64_t kLeastMemory = 64ull << 20, kMostMemory = 1ull << 40;
+// Of address space: the bare process with its libraries takes about 80 MiB of it.
+inline constexpr std::uint64_t kLeastMemory = 128ull << 20, kMostMemory = 1ull << 40;
 
 }  // namespace voxbus::config

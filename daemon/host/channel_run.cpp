@@ -54,7 +54,7 @@ voxbus_status guarded_status(Action&& action) noexcept {
 struct ChannelRun::Lane {
   voxbus_call call{};
   ChannelRun* run = nullptr;
-  bool may_commit = false;
+  bool polls = false;  // the poll lane: it alone commits, and it alone learns of poison
   std::atomic<bool> active = false;  // between the call into the plugin and its return
   Pulse pulse;
   std::int64_t retry_after_ms = 0;
@@ -65,8 +65,7 @@ struct ChannelRun::Lane {
   bool brought = false;   // an item, since the last examine
   bool misused = false;   // something was refused in this call: no cursor may cover it
 
-  Lane(ChannelRun* owner, bool poll)
-      : run(owner), may_commit(poll), has_mark(poll && owner->mark_) {
+  Lane(ChannelRun* owner, bool poll) : run(owner), polls(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
       return guarded_status([&] {
@@ -110,7 +109,7 @@ struct ChannelRun::Lane {
     const voxbus_status status = into_plugin();
     active = false;
     pulse.rest();
-    if (status == VOXBUS_FAULT && !examined.empty() && !brought) run->blame(examined);
+    if (status == VOXBUS_FAULT && polls && !examined.empty() && !brought) run->blame(examined);
     leave_mark();
     // "More" without having brought anything would be a busy loop.
     const bool idle_more = status == VOXBUS_MORE && !progress;
@@ -151,8 +150,7 @@ struct ChannelRun::Lane {
   // Under a mark of its own; afterwards the one that examine() set stands again, because the plugin
   // may make several items of one record. A crash in here is a crash on this item.
   model::Item normalised(const model::Offer& offer) {
-    if (run->poison_.contains(key_of(offer.native_id)))
-      return run->intake_.quarantine(offer, kDiedReading);
+    if (is_poison(offer.native_id)) return run->intake_.quarantine(offer, kDiedReading);
     enter_mark(key_of(offer.native_id));
     model::Item made;
     try {
@@ -183,7 +181,7 @@ struct ChannelRun::Lane {
 
   voxbus_status commit(voxbus_view cursor) {
     if (misused) return VOXBUS_MISUSE;
-    if (!active || !may_commit || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
+    if (!active || !polls || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
       const auto refused = misuse("a cursor outside of poll, or one above 64 KiB");
       misused = false;  // no item was refused: a later cursor covers what this one would have
       return refused;
@@ -199,13 +197,13 @@ struct ChannelRun::Lane {
     if (!active || !is_sound(id) || !is_sound(raw)) return misuse("a record that is not filled in");
     leave_mark();  // the record before this one was survived
     brought = false;
-    if (run->poison_.contains(key_of(text_of(id)))) {
+    if (is_poison(text_of(id))) {
       model::Offer offer;
       offer.native_id = text_of(id);
       offer.raw = text_of(raw);
       auto made = run->intake_.quarantine(offer, kDiedReading);
       progress = true;
-      return run->outlet_.emit(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
+      return hand_over(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
     }
     examined = key_of(text_of(id));
     enter_mark(examined);
@@ -227,6 +225,9 @@ struct ChannelRun::Lane {
     }
     misused = true;
     return VOXBUS_MISUSE;
+  }
+  [[nodiscard]] bool is_poison(std::string_view id) const {
+    return polls && run->poison_.contains(key_of(id));
   }
   [[nodiscard]] milliseconds quiet_for() const { return active ? pulse.quiet_for() : 0ms; }
   void enter_mark(std::string_view id) {

@@ -79,7 +79,7 @@ class ChannelRun {
   Outlet& outlet_;
   CrashMark* mark_;
   const Clock& clock_;
-  std::set<std::string, std::less<>> poison_;
+  std::set<std::string, std::less<>> poison_;  // this and the next two: the poll lane's
   std::string blamed_;  // the record over which the last poll failed by its own fault
   int blames_ = 0;      // in a row
   std::string cursor_;  // the newest that this run committed; poll lane only

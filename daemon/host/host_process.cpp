@@ -105,6 +105,8 @@ int run_host_process(const MakeIntake& make_intake, const std::string& build) {
   auto mark = CrashMark::attach(FileDescriptor(kMarkDescriptor));
   if (!mark) return refuse(mark.error().message, VOXBUS_RETRY);
 
+  // Before this frame no death can be the plugin's fault.
+  if (!socket.send(FrameType::loading, {})) return 1;
   auto plugin = Plugin::load(FileDescriptor(kPluginDescriptor), start->plugin);
   if (!plugin) return refuse(plugin.error().message);
   if ((*plugin)->id() != start->plugin) {

@@ -41,7 +41,11 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
         channel_.around_.journal->submit(channel_.channel_.name, lease_, std::move(batch));
     if (taken == journal::Submit::taken) return;
     broken_ = true;
-    channel_.post([](InlineChannel& channel) { channel.end_run(); });
+    channel_.post([taken](InlineChannel& channel) {
+      if (taken == journal::Submit::over_limit)
+        channel.verdict_ = "it brought more at once than the journal's queue holds";
+      channel.end_run();
+    });
   }
   void report(const Outcome& outcome) override {
     channel_.post([outcome](InlineChannel& channel) { channel.note_poll(outcome); });
@@ -82,7 +86,6 @@ Status InlineChannel::launch(FileDescriptor library) {
     try {
       outcome = live(std::move(frame), *file);
     } catch (const std::exception& error) {
-      running_.with([](Running& running) { running.run = nullptr; });
       outcome = {VOXBUS_RETRY, 0, error.what()};
     }
     post([outcome = std::move(outcome)](InlineChannel& channel) { channel.ended(outcome); });
@@ -96,7 +99,7 @@ void InlineChannel::look() {
   clock_.expires_after(std::chrono::milliseconds(500));
   clock_.async_wait([self = weak_from_this()](const boost::system::error_code& code) {
     const auto channel = self.lock();
-    if (code || !channel) return;
+    if (code || !channel || !channel->lane_.joinable()) return;
     const auto quiet = channel->running_.with([](const Running& running) {
       return running.run ? running.run->quiet_for() : std::chrono::milliseconds{};
     });
@@ -124,19 +127,25 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
   auto intake = around_.make_intake(start);
   auto run = std::make_unique<ChannelRun>(std::move(start), std::move(*plugin), std::move(intake),
                                           *outlet_, nullptr, *around_.clock);
+  // However this ends: stop() must not reach a run that is gone.
+  struct Leave {
+    Guarded<Running>& running;
+    ~Leave() {
+      running.with([](Running& held) { held.run = nullptr; });
+    }
+  } const leave{running_};
   const bool wanted = running_.with([&](Running& running) {
     running.run = running.stop ? nullptr : run.get();
     return !running.stop;
   });
   if (!wanted) return {};
   run->probe();
-  auto outcome = run->run();
-  running_.with([](Running& running) { running.run = nullptr; });
-  return outcome;
+  return run->run();
 }
 
 void InlineChannel::ended(Outcome outcome) {
   clock_.cancel();
+  quiet_ = false;
   lane_.join();
   running_.with([](Running& running) { running = {}; });
   around_.journal->close_channel(channel_.name, lease_);
@@ -145,7 +154,9 @@ void InlineChannel::ended(Outcome outcome) {
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
     return;
   }
-  start_again(outcome.message.empty() ? "the plugin's run ended" : outcome.message);
+  auto why = std::exchange(verdict_, {});
+  if (why.empty()) why = outcome.message;
+  start_again(why.empty() ? "the plugin's run ended" : std::move(why));
 }
 
 void InlineChannel::start_again(std::string why) {

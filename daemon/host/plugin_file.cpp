@@ -11,20 +11,14 @@
 #include <cstring>
 #include <span>
 
+#include "base/units.hpp"
 #include "voxbus/abi.h"
 
 namespace voxbus::host {
 namespace {
 
 Status check_owner(const struct stat& status, const std::string& what) {
-  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
-    return permanent(what + " belongs to another user (uid " + std::to_string(status.st_uid) +
-                     "): it must belong to root or to the service's user");
-  }
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return permanent(what + " may be written by others: chmod go-w " + what);
-  }
-  return {};
+  return host::check_owner(status, ::geteuid(), what);
 }
 
 // Every folder above the file, as they really are: links resolved. A sticky /tmp fails as well,
@@ -100,6 +94,17 @@ Result<std::vector<std::string>> exports(const char* bytes, std::size_t size) {
 
 }  // namespace
 
+Status check_owner(const struct stat& status, uid_t ours, const std::string& what) {
+  if (status.st_uid != 0 && status.st_uid != ours) {
+    return permanent(what + " belongs to another user (uid " + std::to_string(status.st_uid) +
+                     "): it must belong to root or to the service's user");
+  }
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return permanent(what + " may be written by others: chmod go-w " + what);
+  }
+  return {};
+}
+
 Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trust) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) {
@@ -113,6 +118,11 @@ Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trus
   if (::fstat(fd, &status) != 0) return system_error("look at " + file.string(), errno);
   if (!S_ISREG(status.st_mode))
     return permanent("cannot load " + file.string() + ": it is no regular file");
+  if (static_cast<std::uint64_t>(status.st_size) > kMostLibrary) {
+    return permanent("cannot load " + file.string() + ": it has " +
+                     format_size(static_cast<std::uint64_t>(status.st_size)) + ", of " +
+                     format_size(kMostLibrary) + " at most; strip its debug information");
+  }
   if (trust == Trust::owned) {
     VOXBUS_CHECK(check_owner(status, file.string()));
     VOXBUS_CHECK(check_manifest(file));

@@ -3,6 +3,8 @@
 // file that was checked is the file that is loaded, because both go through one descriptor.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,9 +20,15 @@ enum class Trust {
   given,  // the caller vouches for it (voxbus try --trust, tests)
 };
 
+inline constexpr std::uint64_t kMostLibrary = 256ull << 20;  // bytes; a stripped plugin has few MiB
+
 // Opens without following a final symbolic link, then checks what was opened. The error names the
 // folder or file at fault and the remedy.
 [[nodiscard]] Result<FileDescriptor> open_plugin(const std::filesystem::path& file, Trust trust);
+
+// May what has this status be trusted by the user `ours`: does it belong to root or to that user,
+// and may nobody else write it? `what` is for words. Pure.
+[[nodiscard]] Status check_owner(const struct stat& status, uid_t ours, const std::string& what);
 
 // Reads the ELF symbol table: exactly voxbus_plugin_entry may be exported. Pure parsing of a
 // foreign file; call it where a crash harms nobody.

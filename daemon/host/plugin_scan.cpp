@@ -2,7 +2,6 @@
 #include "host/plugin_scan.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -10,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <limits>
 
 #include "base/crypto.hpp"
 #include "base/log.hpp"
@@ -26,6 +26,12 @@ namespace asio = boost::asio;
 
 constexpr int kCrashesUntilSetAside = 2;
 constexpr std::size_t kMostSeen = 4096;
+constexpr std::size_t kChunk = 1 << 20;
+
+// Memory of 0 is no limit at all.
+std::uint64_t limit_of(std::uint64_t memory) {
+  return memory == 0 ? std::numeric_limits<std::uint64_t>::max() : memory;
+}
 
 }  // namespace
 
@@ -37,6 +43,7 @@ struct PluginScan::Trial {
   asio::posix::stream_descriptor exited;  // watches the pidfd, owned by `process`
   asio::steady_timer deadline;
   bool too_long = false;
+  bool reached_plugin = false;
   std::vector<Answer> answers;
 
   Trial(const Subject& about, Process child, FileDescriptor end, asio::io_context& loop)
@@ -64,7 +71,8 @@ void PluginScan::examine(const Subject& subject, const FileDescriptor& library, 
   };
   auto hash = hash_of(library);
   if (!hash) return say(hash.error());
-  const auto key = *hash + ' ' + subject.plugin + ' ' + subject.settings.value_or("");
+  const auto key = *hash + ' ' + subject.plugin + ' ' + std::to_string(subject.memory) + ' ' +
+                   subject.settings.value_or("");
   if (sound_.contains(key)) return say({});
   if (const auto running = trials_.find(key); running != trials_.end()) {
     running->second->answers.push_back(std::move(answer));
@@ -93,18 +101,18 @@ Result<std::string> PluginScan::hash_of(const FileDescriptor& library) {
       seen.changed == now.changed) {
     return seen.hash;
   }
-  std::string_view bytes;
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* memory = nullptr;
-  if (size > 0) {
-    memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, library.get(), 0);
-    if (memory == MAP_FAILED) return system_error("map a library", errno);
-    bytes = {static_cast<const char*>(memory), size};
+  // Read, not mapped: a file that somebody cuts short meanwhile must not end the daemon.
+  Sha256 hash;
+  std::vector<char> chunk(kChunk);
+  for (off_t at = 0;;) {
+    const auto got = ::pread(library.get(), chunk.data(), chunk.size(), at);
+    if (got < 0) return system_error("read a library", errno);
+    if (got == 0) break;
+    hash.add({chunk.data(), static_cast<std::size_t>(got)});
+    at += got;
   }
-  const auto digest = sha256(bytes);
-  if (memory) ::munmap(memory, size);
   seen = now;
-  seen.hash = to_hex(as_text(digest));
+  seen.hash = to_hex(as_text(hash.finish()));
   return seen.hash;
 }
 
@@ -158,9 +166,12 @@ void PluginScan::ended(const std::shared_ptr<Trial>& trial) {
 }
 
 Status PluginScan::judge(Trial& trial) {
+  // Ended first, with all that it started, so that nothing is written while we read.
+  const auto end = trial.process.reap();
   std::optional<Status> said;
   if (trial.socket.receive()) {
     for (auto frame = trial.socket.next(); frame && *frame; frame = trial.socket.next()) {
+      if ((*frame)->type == FrameType::loading) trial.reached_plugin = true;
       if ((*frame)->type == FrameType::ready) said = Status{};
       if ((*frame)->type != FrameType::refused) continue;
       if (auto outcome = decode<Outcome>((*frame)->payload)) {
@@ -168,14 +179,20 @@ Status PluginScan::judge(Trial& trial) {
       }
     }
   }
-  const auto end = trial.process.reap();
   if (said) return *said;
   const auto how =
       trial.too_long ? "took longer than " + format_duration(options_.within) : end.words;
   const auto& library = trial.subject.library;
+  if (!trial.reached_plugin) {
+    const auto& memory = trial.subject.memory;
+    return retry("cannot try " + library.string() + ": before the process could load it, it " +
+                 how +
+                 (memory > 0 ? "; is its memory of " + format_size(memory) + " enough?" : ""));
+  }
   if (!trial.too_long && !end.by_fault)
     return retry("cannot try " + library.string() + ": the process that loaded it " + how);
-  if (++crashes_[trial.hash] >= kCrashesUntilSetAside) set_aside(trial, how);
+  if (++crashes_[{trial.hash, trial.subject.memory}] >= kCrashesUntilSetAside)
+    set_aside(trial, how);
   if (auto refused = refusal_of(trial.hash, trial.subject); !refused) return refused;
   return retry("loading " + library.string() + " failed: the process that tried it " + how);
 }
@@ -184,6 +201,8 @@ Status PluginScan::refusal_of(const std::string& hash, const Subject& subject) c
   const auto kept = read_set_aside();
   const auto* entry = json::object_at(kept, hash);
   if (!entry) return {};
+  const auto memory = json::integer_at(*entry, "memory").value_or(0);
+  if (limit_of(subject.memory) > limit_of(static_cast<std::uint64_t>(memory))) return {};
   return permanent(
       subject.library.string() + " was set aside: the process that loaded it " +
       std::string(json::text_at(*entry, "reason").value_or("died")) + "; replace the file" +
@@ -198,6 +217,7 @@ void PluginScan::set_aside(const Trial& trial, const std::string& how) {
   kept[trial.hash] = json::object{{"library", trial.subject.library.string()},
                                   {"plugin", trial.subject.plugin},
                                   {"reason", how},
+                                  {"memory", trial.subject.memory},
                                   {"at", format_rfc3339(options_.clock->now())}};
   if (auto written = replace_file(options_.set_aside, json::serialize(kept) + '\n'); !written)
     log::error("{}", written.error().message);

@@ -6,8 +6,10 @@
 //
 // Decision, 2026-11: a library that cannot be loaded (wrong ABI, a missing symbol) is refused but
 // not set aside, because its file says so each time without harm; and one crash is not enough,
-// because a machine out of memory kills the innocent. What is set aside stands in a file of the
-// state directory, which survives a restart and which a person may edit.
+// because a machine out of memory kills the innocent. Only deaths after the process said that it
+// begins to load count, and what died under one limit of memory is still tried under a larger one.
+// What is set aside stands in a file of the state directory, which survives a restart and which a
+// person may edit.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -77,9 +79,9 @@ class PluginScan {
   boost::asio::io_context& loop_;
   const Options options_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Seen> seen_;  // by device and inode
-  std::set<std::string> sound_;                                   // hash, id and settings
-  std::map<std::string, int> crashes_;                            // by hash
+  std::set<std::string> sound_;                                   // hash, id, memory and settings
   std::map<std::string, std::shared_ptr<Trial>> trials_;          // by the same
+  std::map<std::pair<std::string, std::uint64_t>, int> crashes_;  // by hash and memory
 };
 
 }  // namespace voxbus::host

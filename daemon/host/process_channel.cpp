@@ -141,6 +141,8 @@ void ProcessChannel::read(const std::shared_ptr<Run>& run) {
 
 Status ProcessChannel::take(Run& run, Frame frame) {
   switch (frame.type) {
+    case FrameType::loading:
+      return {};
     case FrameType::ready: {
       VOXBUS_TRY(ready, decode<Ready>(frame.payload));
       run.ready = true;

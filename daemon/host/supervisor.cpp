@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <future>
 #include <set>
 
 #include "base/log.hpp"
@@ -76,7 +75,7 @@ void Supervisor::add(const config::Channel& channel) {
     status.level = Level::down;
     status.reason = channel.enabled ? channel.faults : "enabled: false";
     status.remedy = channel.enabled ? "mend " + channel.file.string() +
-                                          " ('voxbus check' shows the line) and restart"
+                                          " ('voxbus check' shows the line) and reload"
                                     : "";
     status.since = around_.clock->now();
     status.isolated = channel.isolated;
@@ -91,6 +90,10 @@ void Supervisor::add(const config::Channel& channel) {
 }
 
 bool Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
+  const auto has_ended = [](const std::future<void>& ended) {
+    return ended.wait_for(0s) == std::future_status::ready;
+  };
+  std::erase_if(stragglers_, [&](const Straggler& late) { return has_ended(late.ended); });
   bool all = true;
   std::vector<std::future<void>> ended;
   for (const auto& channel : channels) {
@@ -106,9 +109,7 @@ bool Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
       log::error("channel {}: did not end within {}", channels[i]->channel().name,
                  format_duration(limit));
       all = false;
-      // Its thread still runs the plugin's code: it is kept, and its lease is void once the channel
-      // is opened again.
-      stragglers_.push_back(channels[i]);
+      stragglers_.push_back({channels[i], std::move(ended[i])});
     }
   }
   return all;

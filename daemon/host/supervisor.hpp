@@ -7,6 +7,7 @@
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <future>
 #include <map>
 #include <memory>
 #include <thread>
@@ -56,8 +57,14 @@ class Supervisor {
     config::Channel channel;
     ChannelStatus status;
   };
-  std::vector<std::shared_ptr<Supervised>> stragglers_;  // the thread of apply() and stop()
-  Guarded<std::map<std::string, Idle>> idle_;            // not enabled, or with faults
+  // Inline channels whose thread still runs the plugin's code. They are kept until it ends; their
+  // lease is void once the channel is opened again. The thread of apply() and stop().
+  struct Straggler {
+    std::shared_ptr<Supervised> channel;
+    std::future<void> ended;
+  };
+  std::vector<Straggler> stragglers_;
+  Guarded<std::map<std::string, Idle>> idle_;  // not enabled, or with faults
   boost::asio::steady_timer pulse_;
   std::atomic<std::chrono::steady_clock::rep> last_turn_;
   std::thread thread_;

@@ -30,6 +30,7 @@ enum class FrameType : std::uint8_t {
   heartbeat = 5,  // the host's own loop turns; how long the plugin has been quiet
   probed = 6,     // the answer to probe
   refused = 7,    // the plugin could not be loaded or its channel not made; the process ends
+  loading = 8,    // all that is ours went well: what follows runs the plugin's code
   // daemon to host
   start = 32,
   credit = 33,

@@ -214,9 +214,9 @@ Status Journal::Parts::start_threads(Sequencer::Start start) {
     log::error("there is less than twice {} bytes free for {}; channels wait",
                options.reserve_bytes, options.directory.string());
     shared->pipeline.with([](PipelineState& state) { state.waiting_for_space = true; });
-    shared->counters.with([](Counters& counters) { counters.totals.waiting_for_space = true; });
   }
-  maker = std::make_unique<KeyMaker>(*keys, *shared, options.space_retry);
+  maker = std::make_unique<KeyMaker>(
+      *keys, [this] { return keys->make_block(); }, *shared, options.space_retry);
   checkpointer = std::make_unique<Checkpointer>(std::move(checkpoints), *witness, *shared,
                                                 options.wal_ceiling);
   VOXBUS_TRY(opened, Writer::open(std::move(writes), *index, *witness, *checkpointer, reserve,
@@ -410,6 +410,7 @@ Stats Journal::stats() const {
   stats.silent =
       std::max(parts_->shared->writing.quiet_for(), parts_->shared->deciding.quiet_for());
   parts_->shared->pipeline.with([&](const PipelineState& state) {
+    stats.waiting_for_space = state.waiting_for_space || state.keys_wait_for_space;
     for (auto& channel : stats.channels) {
       channel.queued_bytes = state.intake.queued_bytes(channel.name);
     }

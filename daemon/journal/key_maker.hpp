@@ -3,6 +3,7 @@
 // waits for a sync. Owned by the journal.
 #pragma once
 
+#include <functional>
 #include <thread>
 
 #include "base/guarded.hpp"
@@ -15,12 +16,15 @@ class KeyMaker {
  public:
   static constexpr KeyId kAhead = 4096;
 
-  KeyMaker(Keys& keys, Shared& shared, std::chrono::milliseconds space_retry);
+  using MakeBlock = std::function<Status()>;  // Keys::make_block, or a test's
+  KeyMaker(const Keys& keys, MakeBlock make_block, Shared& shared,
+           std::chrono::milliseconds space_retry);
   ~KeyMaker() { stop(); }
   KeyMaker(const KeyMaker&) = delete;
   KeyMaker& operator=(const KeyMaker&) = delete;
 
-  // Blocks until every slot up to `last` is durable; false when the journal stops or fails.
+  // Blocks until every slot up to `last` is durable; false when the journal stops or fails. For the
+  // sequencer's thread: while the disk is full it keeps saying that it turns.
   [[nodiscard]] bool ensure(KeyId last);
   void stop();
 
@@ -30,8 +34,11 @@ class KeyMaker {
     bool stopping = false;
   };
   void run();
+  void note_waiting(const Error& error);
+  void note_space();
 
-  Keys& keys_;
+  const Keys& keys_;
+  MakeBlock make_block_;
   Shared& shared_;
   std::chrono::milliseconds space_retry_;
   Guarded<Need> need_;

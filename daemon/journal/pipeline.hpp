@@ -44,9 +44,10 @@ struct PipelineState {
   Intake intake;
   std::unique_ptr<Group> slot;  // decided, not yet begun
   bool writer_busy = false;
-  std::uint64_t written = 0;       // the last group that is in the journal and in the index
-  bool waiting_for_space = false;  // channels wait, facts go through the reserve
-  bool stopping = false;           // nothing new is taken in
+  std::uint64_t written = 0;         // the last group that is in the journal and in the index
+  bool waiting_for_space = false;    // channels wait, facts go through the reserve
+  bool keys_wait_for_space = false;  // no block of keys could be written; what needs one waits
+  bool stopping = false;             // nothing new is taken in
   bool sequencer_done = false;
   bool writer_gone = false;  // nothing is committed any more
   bool failed = false;

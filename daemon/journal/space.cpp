@@ -43,6 +43,11 @@ bool Reserve::release() { return ::unlink(file_.c_str()) == 0; }
 Result<FileDescriptor> lock_directory(const std::filesystem::path& directory) {
   const auto path = directory / "lock";
   VOXBUS_TRY(file, open_file(path, O_RDWR | O_CREAT));
+  struct stat owner {};
+  if (::stat(directory.c_str(), &owner) == 0 && owner.st_uid != ::geteuid() &&
+      ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
+    return system_error("give " + path.string() + " to its folder's owner", errno);
+  }
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return system_error("lock " + path.string(), errno);
     const auto holder = read_file(path, 64);

@@ -28,7 +28,9 @@ class Reserve {
   std::function<std::uint64_t()> free_space_;
 };
 
-// Holds the directory until the descriptor closes; the error names the holder.
+// Holds the directory until the descriptor closes; the error names the holder. The lock's file
+// belongs to whom the directory belongs, so that a command of root's leaves none that the daemon
+// cannot open.
 [[nodiscard]] Result<FileDescriptor> lock_directory(const std::filesystem::path& directory);
 
 }  // namespace voxbus::journal

@@ -151,7 +151,7 @@ Writer::Wrote Writer::after_failure(int code) {
       log::warn("{}; trying again", error.message);
       shared_.counters.with([](Counters& counters) { counters.totals.waiting_for_lock = true; });
       shared_.writing.beat();  // it turns, and waits for somebody else
-      return Wrote::again;
+      return stops() ? Wrote::stopped : Wrote::again;
     case Trouble::full:
       return wait_for_space(error) ? Wrote::again : Wrote::stopped;
     case Trouble::damaged:
@@ -164,13 +164,15 @@ Writer::Wrote Writer::after_failure(int code) {
   return Wrote::failed;
 }
 
+bool Writer::stops() {
+  return shared_.pipeline.with(
+      [](const PipelineState& state) { return state.stopping || state.failed; });
+}
+
 bool Writer::wait_for_space(const Error& error) {
   const bool first = shared_.pipeline.with(
       [](PipelineState& state) { return !std::exchange(state.waiting_for_space, true); });
-  if (first) {
-    log::error("{}; channels wait until there is space", error.message);
-    shared_.counters.with([](Counters& counters) { counters.totals.waiting_for_space = true; });
-  }
+  if (first) log::error("{}; channels wait until there is space", error.message);
   shared_.writing.beat();
   // With the reserve's space what is decided already can go through at once.
   if (reserve_.release()) return true;
@@ -182,7 +184,6 @@ bool Writer::wait_for_space(const Error& error) {
 void Writer::look_for_space() {
   if (!reserve_.restore()) return;
   log::info("there is space again; channels go on");
-  shared_.counters.with([](Counters& counters) { counters.totals.waiting_for_space = false; });
   shared_.pipeline.with([](PipelineState& state) { state.waiting_for_space = false; });
   shared_.pipeline.notify_all();
 }

@@ -46,12 +46,14 @@ class Writer {
         retry_(retry) {}
 
   [[nodiscard]] std::unique_ptr<Group> next();
-  // Until it is committed, or the journal stops while the disk is full, or fails.
+  // Until it is committed, or the journal fails, or stops while the disk is full or somebody else
+  // holds the lock: what is not committed then has no cursor over it and comes again.
   [[nodiscard]] bool commit(const Group& group);
   [[nodiscard]] int transact(const Group& group);
   [[nodiscard]] Wrote after_failure(int code);
   [[nodiscard]] bool add_to_index(const Group& group);
   [[nodiscard]] bool tell(Group& group);
+  [[nodiscard]] bool stops();
   // False when the journal stops meanwhile.
   [[nodiscard]] bool wait_for_space(const Error& error);
   void look_for_space();

@@ -9,17 +9,4 @@ namespace {
 __attribute__((constructor)) void on_load() { std::raise(SIGSEGV); }
 }  // namespace
 
-extern "C" {
-extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
-const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
-                                        VOXBUS_ABI_MAJOR,
-                                        VOXBUS_ABI_MINOR,
-                                        "org.example.crashes_on_load",
-                                        "1.0.0",
-                                        raw::describe,
-                                        raw::create,
-                                        raw::destroy,
-                                        raw::poll,
-                                        raw::stop,
-                                        raw::capability};
-}
+const voxbus_plugin voxbus_plugin_entry = raw::entry("org.example.crashes_on_load");

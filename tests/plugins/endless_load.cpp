@@ -11,17 +11,4 @@ __attribute__((constructor)) void on_load() {
 }
 }  // namespace
 
-extern "C" {
-extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
-const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
-                                        VOXBUS_ABI_MAJOR,
-                                        VOXBUS_ABI_MINOR,
-                                        "org.example.endless_load",
-                                        "1.0.0",
-                                        raw::describe,
-                                        raw::create,
-                                        raw::destroy,
-                                        raw::poll,
-                                        raw::stop,
-                                        raw::capability};
-}
+const voxbus_plugin voxbus_plugin_entry = raw::entry("org.example.endless_load");

@@ -35,7 +35,7 @@ class Generator final : public voxbus::Channel {
   struct Settings {
     std::string seed = "g", token;
     std::uint64_t count = 1000, rate = 0, people = 100, batch = 500;
-    std::uint32_t size = 100, raw_size = 0, duplicates = 0;
+    std::uint32_t size = 100, raw_size = 0, first_raw_size = 0, duplicates = 0;
     bool wait_at_end = false;
     std::int64_t first_time = 1'767'607'200;
 
@@ -45,6 +45,8 @@ class Generator final : public voxbus::Channel {
       field("rate", rate, "How many a second, 0: as fast as they are taken");
       field("size", size, "Bytes of text in each").maximum(64 << 20);
       field("raw_size", raw_size, "Raw bytes handed over with each").maximum(64 << 20);
+      field("first_raw_size", first_raw_size, "The same with the very first, if more")
+          .maximum(64 << 20);
       field("duplicates", duplicates, "Of a hundred, how many are followed by an earlier one again")
           .maximum(100);
       field("people", people, "How many different authors").minimum(1);
@@ -58,7 +60,7 @@ class Generator final : public voxbus::Channel {
   explicit Generator(Settings settings) : settings_{std::move(settings)} {
     while (words_.size() < settings_.size) words_ += "the quick brown fox jumps over it ";
     words_.resize(settings_.size);
-    raw_.assign(settings_.raw_size, 'r');
+    raw_.assign(std::max(settings_.raw_size, settings_.first_raw_size), 'r');
     for (const char c : settings_.seed) seed_ = mixed(seed_ ^ static_cast<unsigned char>(c));
   }
 
@@ -129,7 +131,8 @@ class Generator final : public voxbus::Channel {
     item.native_id = voxbus::detail::view(id_);
     item.occurred_at = (settings_.first_time + static_cast<std::int64_t>(index)) * 1'000'000;
     item.record = voxbus::detail::view(record_);
-    item.raw = voxbus::detail::view(raw_);
+    const auto raw_size = index == 0 ? raw_.size() : settings_.raw_size;
+    item.raw = voxbus::detail::view(std::string_view(raw_).substr(0, raw_size));
     return context.emit(item);
   }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Functions for broken plugins that speak the ABI by hand and only differ in one of them.
+// For broken plugins that speak the ABI by hand and differ from a quiet one in a single thing:
+//
+//     const voxbus_plugin voxbus_plugin_entry = raw::entry("org.example.name");
 #pragma once
 
 #include "voxbus/abi.h"
+
+extern "C" VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
 
 namespace raw {
 
@@ -21,5 +25,19 @@ inline void destroy(voxbus_channel*) {}
 inline voxbus_status poll(voxbus_channel*, const voxbus_call*, voxbus_view) { return VOXBUS_OK; }
 inline void stop(voxbus_channel*) {}
 inline const void* capability(const char*) { return nullptr; }
+
+constexpr voxbus_plugin entry(const char* id) {
+  return {sizeof(voxbus_plugin),
+          VOXBUS_ABI_MAJOR,
+          VOXBUS_ABI_MINOR,
+          id,
+          "1.0.0",
+          describe,
+          create,
+          destroy,
+          poll,
+          stop,
+          capability};
+}
 
 }  // namespace raw

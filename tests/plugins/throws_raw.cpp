@@ -9,12 +9,11 @@ namespace {
 voxbus_status poll_and_throw(voxbus_channel*, const voxbus_call*, voxbus_view) {
   throw std::runtime_error("thrown across the border");
 }
+constexpr voxbus_plugin throwing() {
+  auto entry = raw::entry("org.example.throws_raw");
+  entry.poll = poll_and_throw;
+  return entry;
+}
 }  // namespace
 
-extern "C" {
-extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
-const voxbus_plugin voxbus_plugin_entry{
-    sizeof(voxbus_plugin), VOXBUS_ABI_MAJOR, VOXBUS_ABI_MINOR, "org.example.throws_raw", "1.0.0",
-    raw::describe,         raw::create,      raw::destroy,     poll_and_throw,           raw::stop,
-    raw::capability};
-}
+const voxbus_plugin voxbus_plugin_entry = throwing();

@@ -3,17 +3,12 @@
 
 #include "raw_entry.hpp"
 
-extern "C" {
-extern VOXBUS_EXPORT const voxbus_plugin voxbus_plugin_entry;
-const voxbus_plugin voxbus_plugin_entry{sizeof(voxbus_plugin),
-                                        99,
-                                        0,
-                                        "org.example.wrong_abi",
-                                        "1.0.0",
-                                        raw::describe,
-                                        raw::create,
-                                        raw::destroy,
-                                        raw::poll,
-                                        raw::stop,
-                                        raw::capability};
+namespace {
+constexpr voxbus_plugin of_abi_99() {
+  auto entry = raw::entry("org.example.wrong_abi");
+  entry.abi_major = 99;
+  return entry;
 }
+}  // namespace
+
+const voxbus_plugin voxbus_plugin_entry = of_abi_99();

@@ -75,13 +75,18 @@ struct Words {
 
 class BusJournal {
  public:
-  explicit BusJournal(const Clock* clock = nullptr) : clock_(clock) { open(); }
+  explicit BusJournal(const Clock* clock = nullptr,
+                      std::size_t queue_bytes = journal::Options().queue_bytes)
+      : clock_(clock), queue_bytes_(queue_bytes) {
+    open();
+  }
 
   void open() {
     journal::Options options;
     options.directory = folder_.path() / "journal";
     options.installation = "test";
     options.clock = clock_;
+    options.queue_bytes = queue_bytes_;
     auto opened = journal::Journal::open(std::move(options));
     if (!opened) throw std::runtime_error(opened.error().message);
     journal_ = std::move(*opened);
@@ -223,6 +228,7 @@ class BusJournal {
   }
 
   const Clock* clock_;
+  const std::size_t queue_bytes_;
   Folder folder_;
   Sink sink_;
   std::unique_ptr<journal::Journal> journal_;

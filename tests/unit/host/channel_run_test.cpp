@@ -14,6 +14,7 @@
 #include "app/intake_wiring.hpp"
 #include "base/guarded.hpp"
 #include "host/backoff.hpp"
+#include "host/crash_mark.hpp"
 
 namespace voxbus::host {
 namespace {
@@ -60,6 +61,7 @@ voxbus_status fail(const voxbus_call* call, voxbus_status status) {
 class Gathering final : public Outlet {
  public:
   [[nodiscard]] bool emit(model::Item item) override {
+    if (on_emit) on_emit();
     items.push_back(std::move(item));
     return true;
   }
@@ -80,6 +82,7 @@ class Gathering final : public Outlet {
   std::vector<std::string> cursors, lines;
   std::vector<Outcome> polls;
   std::function<void(const Outcome&)> after_poll;
+  std::function<void()> on_emit;
 };
 
 class ChannelRunTest : public ::testing::Test {
@@ -93,10 +96,11 @@ class ChannelRunTest : public ::testing::Test {
     start.settings = "{}";
     start.first_retry_ms = 1;
     start.max_item = 1 << 20;
+    start.poison = poison_;
     auto plugin = Plugin::from_entry(kEntry, "scripted");
     ASSERT_TRUE(plugin);
     auto intake = app::make_intake(start);
-    ChannelRun channel(std::move(start), *plugin, std::move(intake), outlet_, nullptr, clock_);
+    ChannelRun channel(std::move(start), *plugin, std::move(intake), outlet_, mark_, clock_);
     outlet_.after_poll = [&, left = polls](const Outcome&) mutable {
       if (--left <= 0) channel.stop();
     };
@@ -105,6 +109,8 @@ class ChannelRunTest : public ::testing::Test {
 
   SystemClock clock_;
   Gathering outlet_;
+  CrashMark* mark_ = nullptr;
+  std::vector<std::string> poison_;
 };
 
 TEST_F(ChannelRunTest, TakesIdsOfAnyLengthAndTheirNeighbours) {
@@ -180,6 +186,34 @@ TEST_F(ChannelRunTest, AFaultBehindARecordThatWasBroughtBlamesItNot) {
       4);
   ASSERT_THAT(outlet_.items, SizeIs(4));
   for (const auto& item : outlet_.items) EXPECT_FALSE(item.quarantined);
+}
+
+// The journal may be full for hours: a record that waits for it is not one that the plugin is busy
+// with, neither when it was brought nor when it is on its way to quarantine.
+TEST_F(ChannelRunTest, ARecordThatWaitsForCreditIsNotUnderSuspicion) {
+  auto mark = CrashMark::make();
+  ASSERT_TRUE(mark);
+  mark_ = &*mark;
+  poison_ = {"poison"};
+  const auto suspect = [&] {
+    const auto examined = mark->examined();
+    return examined ? examined->native_id : "nobody";
+  };
+  std::vector<std::string> while_waiting;
+  outlet_.on_emit = [&] { while_waiting.push_back(suspect()); };
+  run([&](const voxbus_call* call) {
+    EXPECT_EQ(examine(call, "poison"), VOXBUS_SKIP);
+    EXPECT_EQ(examine(call, "sound"), VOXBUS_OK);
+    EXPECT_EQ(suspect(), "sound");
+    EXPECT_EQ(emit(call, "sound", "x"), VOXBUS_OK);
+    EXPECT_EQ(suspect(), "sound") << "a second item of the record may follow";
+    EXPECT_EQ(emit(call, "sound/2", "x"), VOXBUS_OK);
+    EXPECT_EQ(call->commit(call, view("end")), VOXBUS_OK);
+    EXPECT_EQ(suspect(), "nobody");
+    return emit(call, "unexamined", "x");
+  });
+  EXPECT_THAT(while_waiting, ElementsAre("nobody", "nobody", "nobody", "nobody"));
+  EXPECT_THAT(outlet_.items, SizeIs(4));
 }
 
 // ---- which entries are accepted (rules 3 and 5 of the ABI)

@@ -31,6 +31,8 @@ constexpr auto kPatience = 30s;
 
 class SupervisorTest : public ::testing::Test {
  protected:
+  explicit SupervisorTest(std::size_t queue_bytes = journal::Options().queue_bytes)
+      : journal_(nullptr, queue_bytes) {}
   ~SupervisorTest() override { supervisor_.reset(); }
 
   void start() {
@@ -178,6 +180,47 @@ TEST_F(SupervisorTest, ALibraryThatOnlyDoesNotFitIsRefusedButNotSetAside) {
   EXPECT_FALSE(std::filesystem::exists(set_aside()));
 }
 
+// What it left behind holds the other end of the socket for as long as it likes.
+TEST_F(SupervisorTest, ALibraryThatLeavesAProcessBehindWhileItIsLoadedHoldsUpNobody) {
+  start();
+  supervisor_->add(channel("bad", "forks_on_load", "org.example.forks_on_load"));
+  EXPECT_THAT(when_reason("bad", "was set aside").reason, HasSubstr("exited with 3"));
+  supervisor_->add(moods("well"));
+  EXPECT_EQ(when("well", is_up).level, Level::up);
+}
+
+TEST_F(SupervisorTest, WhatDiedUnderOneLimitOfMemoryIsStillTriedUnderALargerOne) {
+  start();
+  auto small = channel("small", "crashes_on_load", "org.example.crashes_on_load");
+  small.memory = 300 << 20;
+  supervisor_->add(small);
+  when_reason("small", "was set aside");
+  restart();
+  auto large = small;
+  large.name = "large";
+  large.memory = 600 << 20;
+  supervisor_->add(large);
+  const auto first = [](const auto& s) { return !s.reason.empty(); };
+  EXPECT_THAT(when("large", first).reason, Not(HasSubstr("set aside")));
+  supervisor_->add(small);
+  EXPECT_THAT(when("small", first).reason, HasSubstr("set aside"));
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they have no such limits
+TEST_F(SupervisorTest, AProcessThatDiesBeforeItReachedTheLibraryBlamesTheLibraryNot) {
+  start();
+  auto narrow = moods("narrow");
+  narrow.memory = 20 << 20;  // less than the program's own libraries take
+  supervisor_->add(narrow);
+  const auto tried =
+      when("narrow", [](const auto& s) { return s.restarts >= 4 && !s.reason.empty(); });
+  EXPECT_THAT(tried.reason, HasSubstr("is its memory of 20.0 MiB enough?"));
+  EXPECT_FALSE(std::filesystem::exists(set_aside()));
+  supervisor_->add(moods("wide"));
+  EXPECT_EQ(when("wide", is_up).level, Level::up);
+}
+#endif
+
 TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
   start();
   supervisor_->add(channel("endless", "endless_load", "org.example.endless_load"));
@@ -264,6 +307,37 @@ TEST_F(SupervisorTest, ARecordOverWhichTheKernelKillsAgainAndAgainGoesToQuaranti
   EXPECT_THAT(stored(), ::testing::Contains("c-3 quarantined"));
   EXPECT_EQ(status("crashes").restarts, 5u) << "once may be anybody's kill -9";
 }
+
+// ---- a batch that was refused
+// ----------------------------------------------------------------------------
+
+// A queue so small that the channel's first batch does not fit, and the second, with the cursor
+// over both, would.
+class RefusedBatch : public SupervisorTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  RefusedBatch() : SupervisorTest(600 << 10) {}
+};
+
+TEST_P(RefusedBatch, IsFollowedByNoneOfItsRun) {
+  start();
+  auto brings = channel("brings", "generator", "org.voxbus.test.generator",
+                        {{"count", 3}, {"batch", 3}, {"first_raw_size", 2 << 20}});
+  brings.isolated = GetParam();
+  brings.keep_raw_of_all = true;
+  supervisor_->add(brings);
+  const auto tried = when("brings", [](const auto& s) { return s.restarts >= 20; });
+  EXPECT_GE(tried.restarts, 20u) << tried.reason;
+  EXPECT_TRUE(supervisor_->stop());
+  EXPECT_THAT(stored(), ::testing::IsEmpty());
+  const auto opened = (*journal_).open_channel({"brings", "org.voxbus.test.generator", "test"},
+                                               journal::Begin{}, nullptr);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->cursor, "");
+}
+INSTANTIATE_TEST_SUITE_P(Isolation, RefusedBatch, ::testing::Values(true, false),
+                         [](const auto& isolated) {
+                           return isolated.param ? "process" : "inline";
+                         });
 
 // ---- stop
 // ----------------------------------------------------------------------------------------

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk that is full, fails, or is gone in the middle.
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <set>
+
+#include "journal/key_maker.hpp"
+#include "journal/space.hpp"
 
 #include "unit/journal/faulty_vfs.hpp"
 #include "unit/journal/store.hpp"
@@ -96,6 +103,24 @@ TEST_F(Disks, ThatAreFullDoNotKeepTheJournalFromStopping) {
   EXPECT_EQ(store.channel().opening().cursor, "after a");
 }
 
+// A backup tool may hold it for hours.
+TEST_F(Disks, WhoseLockSomebodyElseHoldsDoNotKeepTheJournalFromStopping) {
+  store.options.vfs = {};
+  store.open();
+  auto line = store.channel();
+  line.brings({post("a")}, "after a");
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(store.file("journal.db").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(line.submit({post("b")}, "after b"), Submit::taken);
+  EXPECT_TRUE(comes_true([&] { return store.journal().stats().waiting_for_lock; }));
+  store.close();  // does not come back before the lock is free, else
+  sqlite3_close(other);
+  store.open();
+  EXPECT_THAT(store.lines(), ElementsAre("received a/1"));
+  EXPECT_EQ(store.channel().opening().cursor, "after a");
+}
+
 TEST_F(Disks, WithoutRoomForTheReserveLetChannelsWaitFromTheStart) {
   free = 0;
   store.open();
@@ -135,6 +160,56 @@ TEST_F(Disks, ThatFailToSyncEndAllAcknowledging) {
   store.reopen();
   EXPECT_EQ(store.lines().at(0), "received a/1");
   EXPECT_THAT(store.journal().epochs(), SizeIs(1));
+}
+
+// Whoever waits for keys says so and goes on turning: the watchdog must not end a daemon whose disk
+// is full.
+TEST(KeyMaker, WaitsForSpaceWithSignsOfLifeAndGoesOnWhenThereIsSome) {
+  const TemporaryDirectory temporary;
+  const auto master = random_key();
+  ASSERT_TRUE(Keys::create(temporary.path() / "keys", master));
+  auto keys = Keys::open(temporary.path() / "keys", master, true);
+  ASSERT_TRUE(keys);
+  const SystemClock clock;
+  Shared shared(Intake("test", 1 << 20), clock);
+  shared.fail = [](const Error& error, std::string_view) { ADD_FAILURE() << error.message; };
+  std::atomic<bool> full = true;
+  std::atomic<int> tries = 0;
+  constexpr auto kRetry = milliseconds(10);
+  KeyMaker maker(
+      **keys,
+      [&]() -> Status {
+        ++tries;
+        return full ? Status(system_error("write keys", ENOSPC)) : (*keys)->make_block();
+      },
+      shared, kRetry);
+  const auto begun = std::chrono::steady_clock::now();
+  shared.deciding.beat();
+  std::atomic<bool> got = false;
+  std::jthread sequencer([&] { got = maker.ensure((*keys)->made() + 1); });
+  EXPECT_TRUE(Disks::comes_true([&] { return tries > 100; }));
+  EXPECT_LT(shared.deciding.quiet_for() * 2, std::chrono::steady_clock::now() - begun);
+  EXPECT_TRUE(shared.pipeline.with([](const auto& state) { return state.keys_wait_for_space; }));
+  EXPECT_FALSE(got);
+  full = false;
+  sequencer.join();
+  EXPECT_TRUE(got);
+  EXPECT_FALSE(shared.pipeline.with([](const auto& state) { return state.keys_wait_for_space; }));
+}
+
+TEST(Lock, BelongsToWhomTheFolderBelongsWhoeverMadeIt) {
+  const TemporaryDirectory temporary;
+  constexpr uid_t kService = 65534;
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(temporary.path().c_str(), kService, kService), 0);
+  }
+  ASSERT_TRUE(lock_directory(temporary.path()));
+  struct stat folder {
+  }, lock{};
+  ASSERT_EQ(::stat(temporary.path().c_str(), &folder), 0);
+  ASSERT_EQ(::stat((temporary.path() / "lock").c_str(), &lock), 0);
+  EXPECT_EQ(lock.st_uid, folder.st_uid);
+  EXPECT_EQ(lock.st_gid, folder.st_gid);
 }
 
 // The same short life of a journal, with a disk that is gone at each of its operations in turn.
