@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/posix.hpp"
 #include "bus/positions.hpp"
+#include "host/spawn.hpp"
 #include "intake/normalise.hpp"
 #include "model/limits.hpp"
 
@@ -153,19 +154,13 @@ std::optional<int> Daemon::listen() {
   return std::nullopt;
 }
 
-fs::path Daemon::host_program() const {
-  std::error_code code;
-  const auto beside = fs::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
-  return fs::exists(beside, code) ? beside : fs::path(VOXBUS_HOST_PROGRAM);
-}
-
 void Daemon::supervise() {
   host::Surroundings around;
   around.journal = journal_.get();
   around.clock = &clock_;
   around.admit = intake::admit;
   around.make_intake = make_intake;
-  around.host_program = host_program();
+  around.host_program = host::host_program();
   around.build = VOXBUS_BUILD;
   around.set_aside = state_ / "plugins-set-aside.json";
   // For tests and demonstrations from a build folder; said aloud, because it gives up a check.

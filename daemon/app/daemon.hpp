@@ -54,7 +54,6 @@ class Daemon {
   [[nodiscard]] bool is_alive() const;
   [[nodiscard]] std::string status_line() const;
   [[nodiscard]] json::object status_json() const;
-  [[nodiscard]] std::filesystem::path host_program() const;
 
   const Overrides overrides_;
   const SystemClock clock_;

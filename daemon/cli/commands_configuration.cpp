@@ -11,6 +11,7 @@
 #include "config/configuration.hpp"
 #include "host/plugin_file.hpp"
 #include "host/plugin_scan.hpp"
+#include "host/spawn.hpp"
 #include "model/schemas.hpp"
 
 namespace voxbus::cli {
@@ -29,14 +30,6 @@ json::object to_json(const config::Problem& problem) {
 
 std::string plural(std::size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
-std::filesystem::path host_program() {
-  std::error_code code;
-  const auto beside =
-      std::filesystem::read_symlink("/proc/self/exe", code).parent_path() / "voxbus-host";
-  return std::filesystem::exists(beside, code) ? beside
-                                               : std::filesystem::path(VOXBUS_HOST_PROGRAM);
 }
 
 // The settings as the plugin will get them; nothing while one of its secrets cannot be had here.
@@ -62,7 +55,7 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
                         config::Problems& problems) {
   boost::asio::io_context loop;
   const SystemClock clock;
-  host::PluginScan scan(loop, {host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
+  host::PluginScan scan(loop, {host::host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
   for (const auto& channel : configuration.channels) {
     if (!channel.faults.empty() || !channel.enabled) continue;
     const auto report = [&](std::string message, std::string remedy) {
@@ -218,7 +211,7 @@ void add_try(CLI::App& app, Common& common) {
   command->add_flag("--json", common.json, "One JSON object per line");
   command->callback([=, &common] {
     options->json = common.json;
-    options->host_program = host_program();
+    options->host_program = host::host_program();
     options->build = VOXBUS_BUILD;
     if (const int code = try_plugin(*options); code != 0) throw Trouble{code, ""};
   });

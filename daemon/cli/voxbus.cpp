@@ -22,6 +22,7 @@ int main(int count, char** arguments) {
   app.add_option("--token-file", common.token_file,
                  "File with the token for --url; else the variable VOXBUS_TOKEN");
   app.require_subcommand(1);
+  app.fallthrough();  // --config, --url and --token-file may stand behind the verb as well
   app.set_version_flag("--version", "voxbus " VOXBUS_BUILD);
   app.footer(
       "Exit status: 0 done, 1 failed, 2 wrong usage, 69 no daemon, 78 configuration. Manual: man "

@@ -74,6 +74,14 @@ std::vector<std::string> bare_environment() {
 
 }  // namespace
 
+std::filesystem::path host_program() {
+  std::error_code code;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", code).parent_path();
+  auto beside = folder / "voxbus-host";
+  if (std::filesystem::exists(beside, code)) return beside;
+  return folder.parent_path() / "lib" / "voxbus" / "voxbus-host";
+}
+
 Result<Process> spawn(const SpawnOptions& options) {
   const std::string program = options.program;
   std::array<char*, 2> arguments = {const_cast<char*>(program.c_str()), nullptr};

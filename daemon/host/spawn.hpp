@@ -14,6 +14,10 @@
 
 namespace voxbus::host {
 
+// The voxbus-host that belongs to the running program: beside it, as in a build folder, or in
+// ../lib/voxbus from there, as installed. It need not exist.
+[[nodiscard]] std::filesystem::path host_program();
+
 struct SpawnOptions {
   std::filesystem::path program;
   int socket = -1, plugin = -1, mark = -1;  // become 3, 4 and 5

@@ -134,6 +134,13 @@ class Commands(unittest.TestCase):
         done = self.daemon.voxbus("journal", "verify", self.daemon.state / "journal", "--json")
         self.assertTrue(json.loads(done.stdout))
 
+    def test_the_configuration_may_be_named_before_or_behind_the_verb(self):
+        for arguments in (["--config", self.daemon.conf, "status", "--json"], ["status", "--json", "--config", self.daemon.conf],
+                          ["journal", "verify", "--config", self.daemon.conf, "--json"]):
+            done = subprocess.run([BUILD / "bin" / "voxbus", *arguments], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(0, done.returncode, done.stderr)
+            json.loads(done.stdout)
+
     def test_usage_is_2_and_an_absent_daemon_69(self):
         self.assertEqual(self.daemon.voxbus("no-such-command", check=False).returncode, 2)
         absent = self.daemon.folder / "absent"

@@ -54,12 +54,6 @@ class Machine:
         return subprocess.run(["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
                               capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
-    def install(self, source, target, mode=0o755):
-        place = self.installed / target.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, place)
-        place.chmod(mode)
-
     def boot(self):
         for folder in (self.installed, *(path for path in self.installed.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
