@@ -55,7 +55,8 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
                         config::Problems& problems) {
   boost::asio::io_context loop;
   const SystemClock clock;
-  host::PluginScan scan(loop, {host::host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
+  host::PluginScan scan(loop,
+                        {host::host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
   for (const auto& channel : configuration.channels) {
     if (!channel.faults.empty() || !channel.enabled) continue;
     const auto report = [&](std::string message, std::string remedy) {
