@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "base/posix.hpp"
 #include "bus/positions.hpp"
 #include "consumers_fixture.hpp"
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../bus/bus_fixture.hpp"
+#include "base/posix.hpp"
 #include "serve/server.hpp"
 #include "serve/tokens.hpp"
 
