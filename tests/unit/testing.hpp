@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A place and a time of a test's own: a folder that goes with it, and a clock that only the test
-// moves. The folder belongs to one thread; the clock may be read and moved by any.
+// A place and a time of a test's own: a folder that goes with it, a clock that only the test moves,
+// and how long a test waits for what must come. The folder belongs to one thread; the clock may be
+// read and moved by any.
 #pragma once
 
 #include <stdlib.h>
@@ -15,6 +16,10 @@
 #include "base/time.hpp"
 
 namespace voxbus::test {
+
+// Far longer than anything takes, also on a busy machine; shorter than whoever runs the tests
+// waits.
+inline constexpr std::chrono::seconds kPatience{10};
 
 class Folder {
  public:

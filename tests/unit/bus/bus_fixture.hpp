@@ -147,9 +147,9 @@ class BusJournal {
     }
     void wait_for(std::size_t wanted) {
       const bool came = count_.when_for(
-          std::chrono::seconds(30), [&](const auto& count) { return count >= wanted; },
+          kPatience, [&](const auto& count) { return count >= wanted; },
           [](const auto&, bool holds) { return holds; });
-      if (!came) throw std::runtime_error("the journal did not commit");
+      if (!came) throw std::runtime_error("the journal did not commit in time");
     }
 
    private:

@@ -227,7 +227,7 @@ TEST_F(ServingAccess, SaysWhereItListensAndCleansUp) {
   EXPECT_EQ(json::text_at(object, "socket"), options.socket.string());
   EXPECT_EQ(json::text_at(object, "installation"), "test");
   auto open = connect();
-  server->stop();
+  stop();
   EXPECT_TRUE(open.closes());
   EXPECT_FALSE(std::filesystem::exists(options.endpoint));
   EXPECT_FALSE(std::filesystem::exists(options.socket));
@@ -243,7 +243,7 @@ TEST_F(ServingAccess, TakesOverADeadDaemonsSocketButNothingElse) {
     ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
   start();
-  server.reset();
+  stop();
   ASSERT_TRUE(replace_file(options.socket, "precious"));
   EXPECT_FALSE(Server::start(options, *journal, *feed, *consumers));
   EXPECT_EQ(*read_file(options.socket), "precious");
