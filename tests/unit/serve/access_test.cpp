@@ -77,10 +77,11 @@ TEST_F(ServingAccess, EndsWhatARemovedTokenHadOpened) {
   ASSERT_TRUE(remove_token(options.tokens, "second"));
   // A new one of the same name is another token.
   ASSERT_TRUE(add_token(options.tokens, "second"));
-  EXPECT_TRUE(stream.closes());
-  EXPECT_TRUE(local.closes());
-  EXPECT_TRUE(waiting.closes()) << "without waiting for news";
-  EXPECT_TRUE(kept.closes());
+  const test::Deadline deadline;
+  EXPECT_TRUE(stream.closes(deadline));
+  EXPECT_TRUE(local.closes(deadline));
+  EXPECT_TRUE(waiting.closes(deadline)) << "without waiting for news";
+  EXPECT_TRUE(kept.closes(deadline));
   journal.write({.text = "still here"});
   EXPECT_TRUE(other.until("still here"));
   EXPECT_TRUE(tokenless.until("still here"));

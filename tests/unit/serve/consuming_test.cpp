@@ -148,8 +148,9 @@ TEST_F(ConsumingOverHttp, AStopEndsWhatWaits) {
   const auto begun = std::chrono::steady_clock::now();
   stop();
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
-  EXPECT_TRUE(pulling.closes());
-  EXPECT_TRUE(leasing.closes());
+  const test::Deadline deadline;
+  EXPECT_TRUE(pulling.closes(deadline));
+  EXPECT_TRUE(leasing.closes(deadline));
 }
 
 TEST_F(ConsumingOverHttp, WakesWhenALeaseRunsOut) {

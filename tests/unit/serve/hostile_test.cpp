@@ -95,9 +95,10 @@ TEST_F(Hostile, HalfARequestIsCutInTime) {
   body.say(
       head("PUT", "/v1/consumers/a", "Content-Type: application/json\r\nContent-Length: 10\r\n") +
       "{");
-  EXPECT_TRUE(header.closes());
-  EXPECT_TRUE(body.closes());
-  EXPECT_TRUE(silent.closes());
+  const test::Deadline deadline;
+  EXPECT_TRUE(header.closes(deadline));
+  EXPECT_TRUE(body.closes(deadline));
+  EXPECT_TRUE(silent.closes(deadline));
   expect_alive();
 }
 
@@ -168,7 +169,7 @@ TEST_F(Hostile, ThoseForWhomThereIsNoRoomCostNone) {
     const auto reply = one.reply();
     ASSERT_TRUE(reply);
     EXPECT_EQ(reply->status, 503u);
-    EXPECT_TRUE(one.closes());
+    ASSERT_TRUE(one.closes());
   }
   auto local = connect_local();
   local.say("GET /v1/status HTTP/1.1\r\n\r\n");
@@ -212,7 +213,7 @@ TEST_F(Hostile, GarbageGetsOneAnswerAndTheEnd) {
     if (reply) {
       EXPECT_EQ(reply->status, 400u) << garbage;
     }
-    EXPECT_TRUE(connection.closes()) << garbage;
+    ASSERT_TRUE(connection.closes()) << garbage;
   }
   expect_alive();
 }
