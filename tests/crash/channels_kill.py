@@ -8,7 +8,6 @@ that was written must come out once, with its bytes.
     channels_kill.py --rounds 10 [--seed N] [--build build/dev]
 """
 
-import argparse
 import collections
 import fcntl
 import http.client
@@ -21,8 +20,7 @@ import sys
 import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "flow")]
+import killing
 
 
 class Outside(threading.Thread):
@@ -45,7 +43,7 @@ class Outside(threading.Thread):
             self.failure = error
 
     def wait_a_little(self):
-        time.sleep(self.dice.uniform(0, 0.05))  # between two halves
+        time.sleep(self.dice.uniform(0, 0.05))  # between two halves: where the kill falls is what is tried
 
 
 def mail(key, words):
@@ -200,7 +198,7 @@ class Loop:
         daemon.channel("calls", "phone", {"file": str(self.outside["calls"].path)}, begin="all")
         self.at = "beginning"
         self.events = []
-        self.killed = collections.Counter()
+        self.kills = killing.Kills(daemon, dice, start_takes=0.3)  # the hosts come up after the daemon
 
     def look(self):
         """Reads on, and tells the outside systems what came out; whether something did."""
@@ -218,25 +216,13 @@ class Loop:
 
     def round(self, number):
         from voxbus_daemon import wait_for
-        from kill_loop import host_pids, kill_some
         before = len(self.events)
         end = time.monotonic() + self.dice.uniform(0.1, 1.0)
         while time.monotonic() < end:
             self.look()
-            time.sleep(0.01)
+            time.sleep(0.01)  # how long this goes on is chance; here it is only not to take all of the machine
         wait_for(lambda: self.look() and False or len(self.events) > before, "something new since the last round")
-        what = "start" if number % 3 == 2 else self.dice.choice(["daemon", "hosts", "both"])
-        self.killed[what] += 1
-        if what in ("hosts", "both"):
-            kill_some(host_pids(self.daemon), self.dice)
-        if what == "hosts":
-            return
-        self.daemon.kill()
-        if what == "start":
-            self.daemon.start(wait=False)
-            time.sleep(self.dice.uniform(0, 0.3))  # the hosts come up after the daemon
-            self.daemon.kill()
-        self.daemon.start()
+        self.kills.kill(number)
 
     def run(self, rounds):
         from voxbus_daemon import wait_for
@@ -270,20 +256,12 @@ class Loop:
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=10)
-    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
-    arguments.add_argument("--build", default=os.environ.get("VOXBUS_BUILD", "build/dev"))
-    arguments.add_argument("--keep", action="store_true", help="keep the folder for a look")
-    options = arguments.parse_args()
-    os.environ["VOXBUS_BUILD"] = str(pathlib.Path(options.build).resolve())
-    from voxbus_daemon import Daemon, wait_for
+    options = killing.options(__doc__, rounds=10)
+    from voxbus_daemon import wait_for
 
-    daemon = Daemon()
-    daemon.own = False  # kept, unless all went well
+    daemon = killing.new_daemon(options.seed)
     for folder in ("box", "cdr"):
         (daemon.folder / folder).mkdir()
-    print(f"seed {options.seed}, {daemon.folder}", flush=True)
     begun = time.monotonic()
     loop = Loop(daemon, random.Random(options.seed))
     try:
@@ -304,8 +282,7 @@ def main():
         daemon.close()
     verified = daemon.voxbus("journal", "verify", daemon.state / "journal", check=False)
     did = sum((system.did for system in loop.outside.values()), collections.Counter())
-    print(f"{options.rounds} rounds in {time.monotonic() - begun:.0f} s, seed {options.seed}: "
-          + ", ".join(f"{count} x {what}" for what, count in sorted(loop.killed.items())))
+    print(f"{options.rounds} rounds in {time.monotonic() - begun:.0f} s, seed {options.seed}: {loop.kills}")
     print("meanwhile: " + ", ".join(f"{len(system.written)} in {name}" for name, system in loop.outside.items())
           + "; " + ", ".join(f"{count} x {what}" for what, count in sorted(did.items())))
     print(f"in {len(written)}, out {len(times)}, lost {len(lost)}, doubled {len(doubled)}, never written {len(strangers)}, "
@@ -316,11 +293,7 @@ def main():
             print(f"  {what}: {one}")
     tried = {"moved", "halved", "renamed", "copied"} <= set(did)
     good = not (lost or doubled or strangers or wrong or quarantined) and stopped == 0 and verified.returncode == 0 and tried
-    daemon.own = good and not options.keep
-    daemon.close()
-    if not daemon.own:
-        print(f"kept: {daemon.folder}")
-    return 0 if good else 1
+    return killing.end(daemon, good, options.keep)
 
 
 if __name__ == "__main__":

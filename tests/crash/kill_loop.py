@@ -9,17 +9,14 @@ clean. What upstream has grows until the last round, and no round counts in whic
     kill_loop.py --rounds 50 [--seed N] [--build build/dev]
 """
 
-import argparse
 import collections
 import http.client
-import os
-import pathlib
 import random
 import signal
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "flow"))
+import killing
 
 CHANNELS = {"one": {"seed": 1, "duplicates": 20}, "two": {"seed": 2}, "three": {"seed": 3, "duplicates": 5}}
 RATE = 600           # a second and channel: more than the kills let through, few enough to count at the end
@@ -65,22 +62,6 @@ class Consumer:
         return all(len(indexes) >= count for indexes in self.indexes.values())
 
 
-def host_pids(daemon):
-    try:
-        return [channel["pid"] for channel in daemon.status()["channels"] if channel.get("pid")]
-    except (OSError, TypeError, ValueError, http.client.HTTPException):
-        return []
-
-
-def kill_some(pids, dice):
-    for pid in pids:
-        if dice.random() < 0.7:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-
-
 def configure(daemon, count):
     for name, extra in CHANNELS.items():
         daemon.channel(name, "generator", {"count": count, "size": 300, "rate": RATE, "batch": 50, "raw_size": 200, **extra},
@@ -90,8 +71,7 @@ def configure(daemon, count):
 class Loop:
     def __init__(self, daemon, dice, rounds):
         self.daemon, self.dice, self.rounds = daemon, dice, rounds
-        self.killed = collections.Counter()
-        self.early = 0  # killed before it was ready
+        self.kills = killing.Kills(daemon, dice, start_takes=0.1)
 
     def run(self):
         configure(self.daemon, 1_000_000_000)
@@ -99,7 +79,7 @@ class Loop:
         self.consumer = Consumer(self.daemon, self.dice)
         for round_ in range(self.rounds):
             self.let_it_run()
-            self.kill(during_start=round_ % 3 == 2)
+            self.kills.kill(round_)
             if sys.stdout.isatty():
                 print(f"\rround {round_ + 1}/{self.rounds}, {len(self.consumer.seen)} seen", end="", flush=True)
 
@@ -113,23 +93,6 @@ class Loop:
         wait_for(lambda: self.consumer.consume() and len(self.consumer.seen) > before
                  or len(self.consumer.seen) > before, "something new since the last round")
 
-    def kill(self, during_start):
-        what = self.dice.choice(["daemon", "hosts", "both"])
-        if during_start:
-            what = "daemon"
-        self.killed["start" if during_start else what] += 1
-        if what in ("hosts", "both"):
-            kill_some(host_pids(self.daemon), self.dice)
-        if what in ("daemon", "both"):
-            self.daemon.kill()
-        if during_start:
-            self.daemon.start(wait=False)
-            time.sleep(self.dice.uniform(0, 0.1))  # the instant is what is tried here
-            self.early += self.daemon.endpoint() is None
-            self.daemon.kill()
-        if what in ("daemon", "both"):
-            self.daemon.start()
-
     def end_the_load(self):
         """Upstream gets an end a little beyond what is there; returns how many each channel has then."""
         count = 1000 + max(max(indexes) for indexes in self.consumer.indexes.values())
@@ -139,21 +102,12 @@ class Loop:
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=50)
-    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
-    arguments.add_argument("--build", default=os.environ.get("VOXBUS_BUILD", "build/dev"))
-    arguments.add_argument("--keep", action="store_true", help="keep the folder for a look")
-    options = arguments.parse_args()
-    os.environ["VOXBUS_BUILD"] = str(pathlib.Path(options.build).resolve())
-    from voxbus_daemon import Daemon, wait_for
+    options = killing.options(__doc__, rounds=50)
+    from voxbus_daemon import wait_for
 
-    dice = random.Random(options.seed)
-    daemon = Daemon()
-    daemon.own = False  # kept, unless all went well
-    loop = Loop(daemon, dice, options.rounds)
+    daemon = killing.new_daemon(options.seed)
+    loop = Loop(daemon, random.Random(options.seed), options.rounds)
     begun = time.monotonic()
-    print(f"seed {options.seed}, {daemon.folder}", flush=True)
     try:
         loop.run()
         count = loop.end_the_load()
@@ -175,23 +129,17 @@ def main():
     verified = daemon.voxbus("journal", "verify", daemon.state / "journal", "--json", check=False)
     clean = verified.returncode == 0
     print(f"\n{options.rounds} rounds in {time.monotonic() - begun:.0f} s, seed {options.seed}: "
-          + ", ".join(f"{times} x {what}" for what, times in sorted(loop.killed.items()))
-          + f", {loop.early} of them before it listened")
+          f"{loop.kills}, {loop.kills.early} of them before it listened")
     print(f"in {len(upstream)}, out {len(by_native)}, lost {lost}, doubled {doubled}, never written {strangers}; "
           f"consumer missed {unseen}, redelivered {redelivered}, of what it had acknowledged {consumer.again}, "
           f"its position went back {back} times; "
           f"journal verify {'clean' if clean else 'FAILED: ' + verified.stdout + verified.stderr}")
     good = not (lost or doubled or strangers or unseen or back or consumer.again) and clean
     if options.rounds >= 20:  # with fewer, chance may leave these out
-        if not redelivered or not loop.early:
+        if not redelivered or not loop.kills.early:
             print("nothing was redelivered, or no start was hit: the loop did not try what it is for")
             good = False
-    if good and not options.keep:
-        daemon.own = True
-        daemon.close()
-    else:
-        print(f"kept: {daemon.folder}")
-    return 0 if good else 1
+    return killing.end(daemon, good, options.keep)
 
 
 if __name__ == "__main__":

@@ -181,8 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 position, sent = event["sequence"], sent + 1
             chunk(f"id: {position}\n\n" if position[0].isdigit() else ": \n\n")
             with bus.changed:
-                if bus.changed.wait(0.5) is None:
-                    return
+                bus.changed.wait(0.5)  # then it is seen whether the client is still there
 
 
 class TcpServer(socketserver.ThreadingMixIn, http.server.HTTPServer):

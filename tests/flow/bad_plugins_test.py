@@ -11,7 +11,8 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+from beside import Beside
+from voxbus_daemon import BUILD, wait_for
 
 TEST_PLUGINS = BUILD / "test-plugins"
 
@@ -66,33 +67,10 @@ HOSTILE = {
 }
 
 
-class Beside(unittest.TestCase):
-    """A daemon with a good channel, and the proof that nothing happened to it."""
-
-    def setUp(self):
-        self.daemon = Daemon()
-        self.addCleanup(self.daemon.close)
-        self.calls = self.daemon.folder / "Master.csv"
-        self.calls.write_text("".join(cdr(n) for n in range(5)))
-        self.daemon.channel("good", "phone", {"file": str(self.calls)})
-
-    def start(self):
-        self.daemon.start()
-        self.good = self.daemon.wait_for_state("good", "up")
-
-    def good_one_did_not_notice(self):
-        with self.calls.open("a") as file:
-            file.writelines(cdr(n) for n in range(5, 10))
-        wait_for(lambda: len(self.daemon.interactions("channel=good")) >= 10, "the good channel goes on")
-        now = self.daemon.channel_status("good")
-        self.assertEqual((now["state"], now["since"], now["pid"], now["restarts"]),
-                         ("up", self.good["since"], self.good["pid"], 0))
-        self.assertEqual(len(self.daemon.interactions("channel=good")), 10)
-
-    def choices(self, plugin, setting):
-        text = (TEST_PLUGINS / f"{plugin}.plugin.yaml").read_text()
-        found = re.search(rf"\b{setting}\b.*?choices: \[(.*?)\]", text, re.S)
-        return {word.strip().strip('"') for word in found[1].split(",")}
+def choices(plugin, setting):
+    text = (TEST_PLUGINS / f"{plugin}.plugin.yaml").read_text()
+    found = re.search(rf"\b{setting}\b.*?choices: \[(.*?)\]", text, re.S)
+    return {word.strip().strip('"') for word in found[1].split(",")}
 
 
 class Broken(Beside):
@@ -154,7 +132,7 @@ class Poison(Beside):
     HOWS = {"segv": "SIGSEGV", "abort": "SIGABRT", "exit": "exited with 0"}
 
     def test_the_ways_to_die_are_all_here(self):
-        self.assertEqual(self.choices("crashes", "how"), {*self.HOWS, "hang", "kill", "throw"})
+        self.assertEqual(choices("crashes", "how"), {*self.HOWS, "hang", "kill", "throw"})
 
     def test_a_record_that_kills_its_reader_twice_goes_to_quarantine_and_the_rest_comes_once(self):
         for how in self.HOWS:
@@ -204,7 +182,7 @@ class Poison(Beside):
 
 class Hostile(Beside):
     def test_the_table_holds_every_kind_there_is(self):
-        self.assertEqual(set(HOSTILE), self.choices("hostile_items", "what"))
+        self.assertEqual(set(HOSTILE), choices("hostile_items", "what"))
 
     def test_what_breaks_the_rules_is_refused_or_set_aside_and_the_channel_goes_on(self):
         names = {(what, how): f"{what.replace('_', '-')}-{how}" for what in HOSTILE for how in ("process", "inline")}

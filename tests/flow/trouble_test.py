@@ -10,28 +10,16 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+from beside import Beside
+from voxbus_daemon import BUILD, cdr, wait_for
 
 
-class Trouble(unittest.TestCase):
-    def setUp(self):
-        self.daemon = Daemon()
-        self.addCleanup(self.daemon.close)
-        self.calls = self.daemon.folder / "Master.csv"
-        self.calls.write_text("".join(cdr(n) for n in range(5)))
-        self.daemon.channel("good", "phone", {"file": str(self.calls)})
-
-    def good_channel_goes_on(self, events=10):
-        with self.calls.open("a") as file:
-            file.writelines(cdr(n) for n in range(5, 10))
-        wait_for(lambda: len(self.daemon.interactions("channel=good")) >= events, "the good channel goes on")
-        self.assertEqual(self.daemon.channel_status("good")["state"], "up")
-
+class Trouble(Beside):
     def test_a_plugin_that_ignores_stop_is_killed_at_its_deadline(self):
         self.daemon.channel("bad", "ignores_stop", {}, stop_within="500ms")
-        self.daemon.start()
+        self.start()
         self.daemon.wait_for_state("bad", "up")
-        self.good_channel_goes_on()
+        self.good_one_did_not_notice()
         self.assertEqual(self.daemon.stop(limit=10), 0)
 
     def test_a_plugin_that_others_may_write_is_not_loaded(self):
@@ -46,10 +34,10 @@ class Trouble(unittest.TestCase):
 
     def test_a_fault_in_one_channel_file_leaves_that_channel_down(self):
         self.daemon.channel("bad", "phone", {"flie": "/x"})
-        self.daemon.start()
+        self.start()
         state = self.daemon.wait_for_state("bad", "down")
         self.assertIn("flie", state["reason"])
-        self.good_channel_goes_on()
+        self.good_one_did_not_notice()
 
     def test_a_fault_in_the_main_file_ends_with_78_and_leaves_the_journal_as_it_was(self):
         self.daemon.start()
@@ -64,12 +52,12 @@ class Trouble(unittest.TestCase):
         self.assertEqual(before, after)
 
     def test_a_second_daemon_on_the_same_state_is_refused(self):
-        self.daemon.start()
+        self.start()
         second = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf], capture_output=True,
                                 text=True, timeout=30, stdin=subprocess.DEVNULL)
         self.assertNotEqual(second.returncode, 0)
         self.assertIn("another voxbusd", second.stderr)
-        self.good_channel_goes_on()
+        self.good_one_did_not_notice()
 
     def test_no_configuration_at_all_is_healthy(self):
         empty = self.daemon.folder / "nothing"

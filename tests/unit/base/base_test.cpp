@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <openssl/hmac.h>
 
+#include "../testing.hpp"
 #include "base/crypto.hpp"
 #include "base/json.hpp"
 #include "base/posix.hpp"
@@ -147,7 +148,8 @@ TEST(Json, WritesEveryByteOfATextSoThatItComesBack) {
 }
 
 TEST(Files, AreReplacedWholeAndReadWithALimit) {
-  const auto path = std::filesystem::temp_directory_path() / ("voxbus-" + random_token(8));
+  const test::Folder folder;
+  const auto path = folder.path() / "file";
   ASSERT_TRUE(replace_file(path, "one"));
   ASSERT_TRUE(replace_file(path, "two"));
   EXPECT_EQ(*read_file(path), "two");

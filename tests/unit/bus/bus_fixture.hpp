@@ -12,51 +12,13 @@
 #include <string>
 #include <vector>
 
+#include "../testing.hpp"
+#include "base/crypto.hpp"
 #include "base/guarded.hpp"
 #include "base/json.hpp"
-#include "base/posix.hpp"
 #include "journal/journal.hpp"
 
 namespace voxbus::test {
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "voxbus-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-// Stands still until it is told to move.
-class ManualClock final : public Clock {
- public:
-  [[nodiscard]] TimePoint now() const override {
-    return TimePoint(std::chrono::sys_days(std::chrono::year{2026} / 11 / 22)) + passed();
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point steady() const override {
-    return std::chrono::steady_clock::time_point(std::chrono::hours(1)) + passed();
-  }
-  void pass(std::chrono::milliseconds time) {
-    passed_.with([&](auto& passed) { passed += time; });
-  }
-
- private:
-  [[nodiscard]] std::chrono::milliseconds passed() const {
-    return passed_.with([](const auto& passed) { return passed; });
-  }
-  Guarded<std::chrono::milliseconds> passed_{std::chrono::milliseconds(0)};
-};
 
 struct Words {
   std::string channel = "support";
@@ -190,9 +152,9 @@ class BusJournal {
     }
     void wait_for(std::size_t wanted) {
       const bool came = count_.when_for(
-          std::chrono::seconds(30), [&](const auto& count) { return count >= wanted; },
+          kPatience, [&](const auto& count) { return count >= wanted; },
           [](const auto&, bool holds) { return holds; });
-      if (!came) throw std::runtime_error("the journal did not commit");
+      if (!came) throw std::runtime_error("the journal did not commit in time");
     }
 
    private:

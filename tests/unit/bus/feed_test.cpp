@@ -21,7 +21,7 @@ class Told {
   }
   [[nodiscard]] bool wait(std::size_t wanted) {
     return count_.when_for(
-        std::chrono::seconds(30), [&](const auto& count) { return count >= wanted; },
+        test::kPatience, [&](const auto& count) { return count >= wanted; },
         [](const auto&, bool holds) { return holds; });
   }
   [[nodiscard]] std::size_t count() const {

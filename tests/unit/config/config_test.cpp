@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "base/crypto.hpp"
+#include "../testing.hpp"
 #include "base/posix.hpp"
 #include "config/configuration.hpp"
 
@@ -35,7 +35,6 @@ settings:
 )");
     write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + "]\n");
   }
-  ~ConfigurationTest() override { fs::remove_all(folder); }
 
   void write(const std::string& name, const std::string& text) {
     fs::create_directories((folder / name).parent_path());
@@ -57,7 +56,8 @@ settings:
     return out;
   }
 
-  const fs::path folder = fs::temp_directory_path() / ("voxbus-conf-" + random_token(8));
+  const test::Folder temporary;
+  const fs::path& folder = temporary.path();
   Problems problems;
   Configuration configuration;
 };

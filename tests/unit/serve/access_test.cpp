@@ -11,7 +11,19 @@ namespace {
 using test::Connection;
 using testing::HasSubstr;
 using testing::Not;
-using ServingAccess = test::Serving;
+
+class ServingAccess : public test::Serving {
+ protected:
+  static std::string request(const std::string& secret, const std::string& target) {
+    return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
+           "\r\n\r\n";
+  }
+  unsigned status_with(const std::string& secret) {
+    auto connection = connect();
+    connection.say(request(secret, "/v1/status"));
+    return connection.reply().value().status;
+  }
+};
 
 TEST_F(ServingAccess, AsksForATokenOverTcp) {
   start();
@@ -34,19 +46,13 @@ TEST_F(ServingAccess, AsksForATokenOverTcp) {
 
 TEST_F(ServingAccess, KnowsATokenAsSoonAsItIsMadeAndForgetsItWhenItIsRemoved) {
   start();
-  const auto status = [&](const std::string& secret) {
-    auto connection = connect();
-    connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
-                   "\r\n\r\n");
-    return connection.reply()->status;
-  };
-  EXPECT_EQ(status(token), 200u);
+  EXPECT_EQ(status_with(token), 200u);
   const auto second = add_token(options.tokens, "second");
   ASSERT_TRUE(second);
-  EXPECT_EQ(status(*second), 200u);
+  EXPECT_EQ(status_with(*second), 200u);
   ASSERT_TRUE(remove_token(options.tokens, "second"));
-  EXPECT_EQ(status(*second), 401u);
-  EXPECT_EQ(status(token), 200u);
+  EXPECT_EQ(status_with(*second), 401u);
+  EXPECT_EQ(status_with(token), 200u);
 }
 
 TEST_F(ServingAccess, EndsWhatARemovedTokenHadOpened) {
@@ -54,10 +60,6 @@ TEST_F(ServingAccess, EndsWhatARemovedTokenHadOpened) {
   start();
   const auto second = add_token(options.tokens, "second");
   ASSERT_TRUE(second);
-  const auto request = [&](const std::string& secret, const std::string& target) {
-    return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
-           "\r\n\r\n";
-  };
   auto stream = connect(), local = connect_local(), waiting = connect(), kept = connect();
   auto other = connect(), tokenless = connect_local();
   for (auto* one : {&stream, &local}) {
@@ -75,10 +77,11 @@ TEST_F(ServingAccess, EndsWhatARemovedTokenHadOpened) {
   ASSERT_TRUE(remove_token(options.tokens, "second"));
   // A new one of the same name is another token.
   ASSERT_TRUE(add_token(options.tokens, "second"));
-  EXPECT_TRUE(stream.closes());
-  EXPECT_TRUE(local.closes());
-  EXPECT_TRUE(waiting.closes()) << "without waiting for news";
-  EXPECT_TRUE(kept.closes());
+  const test::Deadline deadline;
+  EXPECT_TRUE(stream.closes(deadline));
+  EXPECT_TRUE(local.closes(deadline));
+  EXPECT_TRUE(waiting.closes(deadline)) << "without waiting for news";
+  EXPECT_TRUE(kept.closes(deadline));
   journal.write({.text = "still here"});
   EXPECT_TRUE(other.until("still here"));
   EXPECT_TRUE(tokenless.until("still here"));
@@ -99,15 +102,9 @@ TEST_F(ServingAccess, KeepsTokensHashedAndPrivate) {
 
 TEST_F(ServingAccess, TakesNoTokenForAnotherThatOnlyBeginsAlike) {
   start();
-  const auto status = [&](const std::string& secret) {
-    auto connection = connect();
-    connection.say("GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + secret +
-                   "\r\n\r\n");
-    return connection.reply()->status;
-  };
   for (std::size_t size = 1; size < token.size(); ++size)
-    EXPECT_EQ(status(token.substr(0, size)), 401u) << size;
-  EXPECT_EQ(status(token + "0"), 401u);
+    EXPECT_EQ(status_with(token.substr(0, size)), 401u) << size;
+  EXPECT_EQ(status_with(token + "0"), 401u);
   // The same of the digests: one that ends otherwise, one that ends too early, none at all.
   const auto digest = read_tokens(options.tokens)->front().sha256;
   auto other = digest;
@@ -115,7 +112,7 @@ TEST_F(ServingAccess, TakesNoTokenForAnotherThatOnlyBeginsAlike) {
   for (const auto& kept : {other, digest.substr(0, digest.size() / 2), std::string()}) {
     ASSERT_TRUE(replace_file(options.tokens,
                              R"({"tokens":[{"name":"alike","sha256":")" + kept + R"("}]})"));
-    EXPECT_EQ(status(token), 401u) << "'" << kept << "'";
+    EXPECT_EQ(status_with(token), 401u) << "'" << kept << "'";
   }
 }
 
@@ -227,7 +224,7 @@ TEST_F(ServingAccess, SaysWhereItListensAndCleansUp) {
   EXPECT_EQ(json::text_at(object, "socket"), options.socket.string());
   EXPECT_EQ(json::text_at(object, "installation"), "test");
   auto open = connect();
-  server->stop();
+  stop();
   EXPECT_TRUE(open.closes());
   EXPECT_FALSE(std::filesystem::exists(options.endpoint));
   EXPECT_FALSE(std::filesystem::exists(options.socket));
@@ -243,7 +240,7 @@ TEST_F(ServingAccess, TakesOverADeadDaemonsSocketButNothingElse) {
     ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
   start();
-  server.reset();
+  stop();
   ASSERT_TRUE(replace_file(options.socket, "precious"));
   EXPECT_FALSE(Server::start(options, *journal, *feed, *consumers));
   EXPECT_EQ(*read_file(options.socket), "precious");

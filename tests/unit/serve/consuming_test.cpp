@@ -2,7 +2,9 @@
 // Durable consumers over HTTP.
 #include <gmock/gmock.h>
 
+#include <future>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "serve_fixture.hpp"
@@ -25,6 +27,15 @@ class ConsumingOverHttp : public test::Serving {
   }
   test::Reply fetch(const std::string& name, const std::string& body = "{}") {
     return post("/v1/consumers/" + name + "/fetch", body);
+  }
+  // Without waiting for the reply.
+  test::Connection fetching(const std::string& name, const std::string& body) {
+    auto connection = connect();
+    connection.say(head("POST", "/v1/consumers/" + name + "/fetch",
+                        "Content-Type: application/json\r\nContent-Length: " +
+                            std::to_string(body.size()) + "\r\n") +
+                   body);
+    return connection;
   }
   test::Reply ack(const std::string& name, const std::string& body) {
     return post("/v1/consumers/" + name + "/ack", body);
@@ -98,12 +109,7 @@ TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
 
 TEST_F(ConsumingOverHttp, WaitsForEvents) {
   put("desk", "{}");
-  auto waiting = connect();
-  const std::string body = R"({"wait":"30s"})";
-  waiting.say(head("POST", "/v1/consumers/desk/fetch",
-                   "Content-Type: application/json\r\nContent-Length: " +
-                       std::to_string(body.size()) + "\r\n") +
-              body);
+  auto waiting = fetching("desk", R"({"wait":"30s"})");
   journal.write({.text = "news"});
   const auto reply = waiting.reply();
   ASSERT_TRUE(reply);
@@ -115,17 +121,36 @@ TEST_F(ConsumingOverHttp, WakesAWaitingMemberWhenAnotherGivesBack) {
   journal.write({.conversation = "a"});
   put("desk", R"({"from":"beginning","group":true})");
   EXPECT_THAT(sequences(fetch("desk", R"({"member":"one"})")), ElementsAre(at(1)));
-  auto waiting = connect();
-  const std::string body = R"({"wait":"30s","member":"two"})";
-  waiting.say(head("POST", "/v1/consumers/desk/fetch",
-                   "Content-Type: application/json\r\nContent-Length: " +
-                       std::to_string(body.size()) + "\r\n") +
-              body);
+  auto waiting = fetching("desk", R"({"wait":"30s","member":"two"})");
   EXPECT_EQ(ack("desk", R"({"nack":[")" + at(1) + R"("],"delay":"0s"})").status, 200u);
   const auto reply = waiting.reply();
   ASSERT_TRUE(reply);
   EXPECT_THAT(sequences(*reply), ElementsAre(at(1)));
   EXPECT_EQ(reply->json().at("deliveries").at(0).at("attempt").to_number<int>(), 2);
+}
+
+TEST_F(ConsumingOverHttp, WaitsNoLongerThanItIsAskedTo) {
+  put("desk", "{}");
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_THAT(sequences(fetch("desk", R"({"wait":"300ms"})")), IsEmpty());
+  const auto waited = std::chrono::steady_clock::now() - begun;
+  EXPECT_GE(waited, 300ms);
+  EXPECT_LT(waited, 5s);
+}
+
+TEST_F(ConsumingOverHttp, AStopEndsWhatWaits) {
+  put("desk", "{}");
+  auto pulling = connect();
+  pulling.say(head("GET", "/v1/events?from=now&wait=60s"));
+  auto leasing = fetching("desk", R"({"wait":"60s"})");
+  // By then they most likely wait; one that is still on its way must end as well.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(get("/v1/consumers/desk").status, 200u);
+  const auto begun = std::chrono::steady_clock::now();
+  stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
+  const test::Deadline deadline;
+  EXPECT_TRUE(pulling.closes(deadline));
+  EXPECT_TRUE(leasing.closes(deadline));
 }
 
 TEST_F(ConsumingOverHttp, WakesWhenALeaseRunsOut) {
@@ -189,34 +214,33 @@ TEST_F(ConsumingOverHttp, ListsAndDeletes) {
 TEST_F(ConsumingOverHttp, AGroupSharesEverythingOnceAndEachConversationInOrder) {
   constexpr int kEvents = 600, kConversations = 12;
   put("desk", R"({"from":"beginning","group":true,"max_in_flight":50})");
-  std::thread writer([&] {
+  const std::jthread writer([&] {
     for (int i = 0; i < kEvents; ++i)
       journal.write(
           {.text = std::to_string(i), .conversation = "c" + std::to_string(i % kConversations)});
   });
   Guarded<std::vector<int>> handled;
-  std::vector<std::thread> members;
-  for (int m = 0; m < 3; ++m) {
-    members.emplace_back([&, m] {
-      const auto enough = [&] {
-        return handled.with([](const auto& all) { return all.size() >= kEvents; });
-      };
-      while (!enough()) {
-        const auto reply =
-            fetch("desk", R"({"max":20,"wait":"200ms","member":"m)" + std::to_string(m) + R"("})");
-        const auto document = reply.json();
-        for (const auto& event : document.at("events").as_array()) {
-          handled.with([&](auto& all) {
-            all.push_back(std::stoi(std::string(event.at("data").at("text").as_string())));
-          });
-        }
-        if (const auto got = sequences(reply); !got.empty())
-          ack("desk", R"({"sequences":)" + list(got) + "}");
+  // Until all is handled, or nothing has come to anybody for so long that nothing will.
+  const auto work = [&](const std::string& member) {
+    std::size_t known = 0;
+    for (std::optional<test::Deadline> news{std::in_place}; known < kEvents && !news->passed();) {
+      const auto reply = fetch("desk", R"({"max":20,"wait":"200ms","member":")" + member + R"("})");
+      for (const auto& event : reply.json().at("events").as_array()) {
+        handled.with([&](auto& all) {
+          all.push_back(std::stoi(std::string(event.at("data").at("text").as_string())));
+        });
       }
-    });
-  }
-  writer.join();
-  for (auto& member : members) member.join();
+      if (const auto got = sequences(reply); !got.empty())
+        ack("desk", R"({"sequences":)" + list(got) + "}");
+      const auto now = handled.with([](const auto& all) { return all.size(); });
+      if (now > known) news.emplace();
+      known = now;
+    }
+  };
+  std::vector<std::future<void>> members;
+  for (const auto* member : {"m0", "m1", "m2"})
+    members.push_back(std::async(std::launch::async, work, member));
+  for (auto& member : members) member.get();
   const auto all = handled.with([](const auto& seen) { return seen; });
   EXPECT_EQ(all.size(), static_cast<std::size_t>(kEvents)) << "each once";
   std::map<int, int> last;

@@ -79,20 +79,19 @@ TEST_F(Pulling, WaitsForNewsAndNoLonger) {
 
 TEST_F(Pulling, WakesForEveryEventWhileItIsWaitedFor) {
   start();
-  std::thread writer([&] {
+  const std::jthread writer([&] {
     for (int i = 0; i < 300; ++i) journal.write({.text = std::to_string(i)});
   });
   std::string from = "beginning";
   std::vector<std::string> seen;
   while (seen.size() < 300) {
-    const auto reply = get("/v1/events?wait=20s&limit=7&from=" + from);
+    const auto reply = get("/v1/events?wait=5s&limit=7&from=" + from);
     ASSERT_EQ(reply.status, 200u);
     const auto got = texts(reply);
-    ASSERT_FALSE(got.empty()) << "a wait of 20 s ended with nothing";
+    ASSERT_FALSE(got.empty()) << "a wait of 5 s ended with nothing";
     seen.insert(seen.end(), got.begin(), got.end());
     from = reply.headers.at("voxbus-next");
   }
-  writer.join();
   for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], std::to_string(i));
 }
 
@@ -277,9 +276,8 @@ TEST_F(Pulling, SurvivesHandlersThatThrow) {
 TEST_F(Pulling, ShowsThatItsLoopTurns) {
   start();
   const auto before = server->last_turn();
-  const auto deadline = std::chrono::steady_clock::now() + test::kPatience;
-  while (server->last_turn() == before && std::chrono::steady_clock::now() < deadline)
-    get("/healthz");
+  const test::Deadline deadline;
+  while (server->last_turn() == before && !deadline.passed()) get("/healthz");
   EXPECT_GT(server->last_turn(), before);
 }
 

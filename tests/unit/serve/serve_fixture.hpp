@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real server over a real journal, and a client of bare sockets that can say anything, also what
-// no HTTP library would. One thread; every wait ends after kPatience.
+// no HTTP library would. One thread. Every wait ends after kPatience with a sentence that says what
+// did not come: an exception, which fails the test, or for a stop that never ends the end of the
+// program.
 #pragma once
 
 #include <arpa/inet.h>
@@ -11,19 +13,66 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../bus/bus_fixture.hpp"
+#include "base/posix.hpp"
 #include "serve/server.hpp"
 #include "serve/tokens.hpp"
 
 namespace voxbus::test {
 
-inline constexpr std::chrono::seconds kPatience{30};
+// The end of a wait, however many steps it has.
+class Deadline {
+ public:
+  [[nodiscard]] bool passed() const { return left() == 0; }
+  // As poll() takes it.
+  [[nodiscard]] int left() const {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(at_ - std::chrono::steady_clock::now());
+    return static_cast<int>(std::max(left, std::chrono::milliseconds(0)).count());
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point at_ = std::chrono::steady_clock::now() + kPatience;
+};
+
+[[nodiscard]] inline std::runtime_error did_not_come(const std::string& what) {
+  return std::runtime_error("within " + std::to_string(kPatience.count()) + " s " + what);
+}
+
+// Lives while something is done that may never return. Then nothing of this process could be taken
+// down any more, so it says what did not happen and ends.
+class EndsInTime {
+ public:
+  explicit EndsInTime(std::string what) {
+    watch_ = std::thread([what = std::move(what), ended = ended_.get_future()] {
+      if (ended.wait_for(kPatience) == std::future_status::ready) return;
+      ADD_FAILURE() << did_not_come(what).what();
+      std::fflush(nullptr);
+      std::_Exit(EXIT_FAILURE);
+    });
+  }
+  ~EndsInTime() {
+    ended_.set_value();
+    watch_.join();
+  }
+  EndsInTime(const EndsInTime&) = delete;
+  EndsInTime& operator=(const EndsInTime&) = delete;
+
+ private:
+  std::promise<void> ended_;
+  std::thread watch_;
+};
 
 struct Reply {
   unsigned status = 0;
@@ -70,11 +119,14 @@ class Connection {
     return made;
   }
 
-  // False when the other side does not take it any more.
+  // False when the other side has closed.
   bool say(std::string_view bytes) {
+    asked_ = bytes.substr(0, std::min(bytes.find("\r\n"), std::size_t{80}));
+    const Deadline deadline;
     while (!bytes.empty()) {
       pollfd writable{fd_.get(), POLLOUT, 0};
-      if (::poll(&writable, 1, limit()) <= 0) return false;
+      if (::poll(&writable, 1, deadline.left()) == 0)
+        throw did_not_come("the server did not read all of '" + asked_ + "'");
       const auto sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (sent <= 0) return false;
@@ -85,33 +137,30 @@ class Connection {
   void end_sending() { ::shutdown(fd_.get(), SHUT_WR); }
 
   // Reads until `text` was seen and gives everything up to its end. Nothing at the end.
-  std::optional<std::string> until(std::string_view text) {
+  std::optional<std::string> until(std::string_view text, const Deadline& deadline = {},
+                                   std::string_view called = "") {
     for (;;) {
       if (const auto found = held_.find(text); found != held_.npos) {
         auto out = held_.substr(0, found + text.size());
         held_.erase(0, out.size());
         return out;
       }
-      if (!more()) return std::nullopt;
+      if (!more(deadline, called.empty() ? "'" + std::string(text) + "'" : std::string(called)))
+        return std::nullopt;
     }
   }
   std::optional<std::string> exactly(std::size_t size) {
+    const Deadline deadline;
     while (held_.size() < size) {
-      if (!more()) return std::nullopt;
+      if (!more(deadline, "a body of " + std::to_string(size) + " bytes")) return std::nullopt;
     }
     auto out = held_.substr(0, size);
     held_.erase(0, size);
     return out;
   }
-  // Everything until the other side closes.
-  std::string rest() {
-    while (more()) {
-    }
-    return std::exchange(held_, {});
-  }
   // The next reply; nothing when the connection ended before.
   std::optional<Reply> reply(bool without_body = false) {
-    const auto head = until("\r\n\r\n");
+    const auto head = until("\r\n\r\n", {}, "the head of a reply");
     if (!head) return std::nullopt;
     Reply reply;
     reply.status = static_cast<unsigned>(std::stoul(head->substr(9, 3)));
@@ -138,30 +187,41 @@ class Connection {
     return ::poll(&ended, 1, static_cast<int>(time.count())) > 0 &&
            ::recv(fd_.get(), &byte, 1, MSG_PEEK) <= 0;
   }
-  // Whether the other side closes within kPatience.
-  bool closes() {
-    while (more()) {
+  // Whether the other side closes in time, whatever it says before. Several share one deadline.
+  ::testing::AssertionResult closes(const Deadline& deadline = {}) {
+    try {
+      while (more(deadline, "the end")) {
+      }
+    } catch (const std::exception& late) {
+      return ::testing::AssertionFailure() << late.what();
     }
-    return closed_;
+    return ::testing::AssertionSuccess();
   }
 
  private:
   explicit Connection(int fd) : fd_(fd) {}
-  static int limit() { return static_cast<int>(std::chrono::milliseconds(kPatience).count()); }
-  bool more() {
+  // False at the end of what the other side says; throws when neither that nor more of it comes.
+  bool more(const Deadline& deadline, std::string_view awaited) {
     pollfd readable{fd_.get(), POLLIN, 0};
-    if (::poll(&readable, 1, limit()) <= 0) return false;
+    int ready = 0;
+    do ready = ::poll(&readable, 1, deadline.left());
+    while (ready < 0 && errno == EINTR);
     char bytes[65536];
-    const auto got = ::recv(fd_.get(), bytes, sizeof bytes, 0);
-    closed_ = got <= 0;
+    const auto got = ready > 0 ? ::recv(fd_.get(), bytes, sizeof bytes, 0) : 1;
     if (got <= 0) return false;
-    held_.append(bytes, static_cast<std::size_t>(got));
+    // Looked at last, so that an end that is already there counts, and endless words do not.
+    if (deadline.passed()) {
+      const auto tail = held_.substr(held_.size() - std::min(held_.size(), std::size_t{200}));
+      throw did_not_come(std::string(awaited) + " did not come after '" + asked_ + "'" +
+                         (tail.empty() ? "" : ", only '" + tail + "'"));
+    }
+    if (ready > 0) held_.append(bytes, static_cast<std::size_t>(got));
     return true;
   }
 
   FileDescriptor fd_;
   std::string held_;
-  bool closed_ = false;
+  std::string asked_;  // how what was said last begins
 };
 
 class Serving : public testing::Test {
@@ -177,6 +237,7 @@ class Serving : public testing::Test {
     options.version = "1.2.3";
   }
   void TearDown() override {
+    stop();
     server.reset();
     consumers.reset();
     feed.reset();
@@ -185,6 +246,10 @@ class Serving : public testing::Test {
     auto started = serve::Server::start(options, *journal, *feed, *consumers);
     if (!started) throw std::runtime_error(started.error().message);
     server = std::move(*started);
+  }
+  void stop() {
+    const EndsInTime watched("the server did not stop");
+    if (server) server->stop();
   }
   Connection connect() { return Connection::tcp(server->port()); }
   Connection connect_local() { return Connection::local(options.socket.string()); }

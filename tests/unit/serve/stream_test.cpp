@@ -27,9 +27,10 @@ class Streaming : public test::Serving {
     EXPECT_EQ(reply->headers.at("content-type"), "text/event-stream");
     return connection;
   }
-  static std::optional<Block> next(Connection& connection) {
-    const auto text = connection.until("\n\n");
-    if (!text) return std::nullopt;
+  // The next block; throws when none comes.
+  static Block next(Connection& connection, const test::Deadline& deadline = {}) {
+    const auto text = connection.until("\n\n", deadline, "a block of the stream");
+    if (!text) throw std::runtime_error("the stream ended");
     Block block;
     for (std::size_t at = 0; at < text->size();) {
       const auto end = text->find('\n', at);
@@ -43,13 +44,13 @@ class Streaming : public test::Serving {
     return block;
   }
   // The next block that carries an event; bookmarks move `id`.
-  static std::optional<Block> next_event(Connection& connection, std::string* id = nullptr) {
-    for (;;) {
-      auto block = next(connection);
-      if (!block) return block;
-      if (id && !block->id.empty()) *id = block->id;
-      if (!block->data.empty()) return block;
+  static Block next_event(Connection& connection, std::string* id = nullptr) {
+    for (const test::Deadline deadline; !deadline.passed();) {
+      auto block = next(connection, deadline);
+      if (id && !block.id.empty()) *id = block.id;
+      if (!block.data.empty()) return block;
     }
+    throw test::did_not_come("no event came, only bookmarks");
   }
   static std::string text_of(const Block& block) {
     return std::string(json::parse(block.data)->at("data").at("text").as_string());
@@ -62,11 +63,10 @@ TEST_F(Streaming, GivesEachEventWithItsSequenceTypeAndCloudEvent) {
   journal.write({.text = "one\ntwo"});
   auto stream = open("?from=beginning");
   const auto block = next_event(stream);
-  ASSERT_TRUE(block);
-  EXPECT_EQ(block->id, sequence(1));
-  EXPECT_EQ(block->event, "org.voxbus.interaction.received.v1");
-  EXPECT_EQ(block->data, (*feed->event(1))->json());
-  EXPECT_EQ(text_of(*block), "one\ntwo");
+  EXPECT_EQ(block.id, sequence(1));
+  EXPECT_EQ(block.event, "org.voxbus.interaction.received.v1");
+  EXPECT_EQ(block.data, (*feed->event(1))->json());
+  EXPECT_EQ(text_of(block), "one\ntwo");
 }
 
 TEST_F(Streaming, BeginsNowAndSaysWhereThatIs) {
@@ -74,18 +74,17 @@ TEST_F(Streaming, BeginsNowAndSaysWhereThatIs) {
   journal.write_many(3);
   auto stream = open("");
   const auto place = next(stream);
-  ASSERT_TRUE(place);
-  EXPECT_EQ(place->id, sequence(3));
-  EXPECT_TRUE(place->data.empty());
+  EXPECT_EQ(place.id, sequence(3));
+  EXPECT_TRUE(place.data.empty());
   journal.write({.text = "new"});
-  EXPECT_EQ(text_of(*next_event(stream)), "new");
+  EXPECT_EQ(text_of(next_event(stream)), "new");
 }
 
 TEST_F(Streaming, ResumesAfterTheLastEventId) {
   start();
   journal.write_many(10);
   auto stream = open("?from=beginning", "Last-Event-ID: " + sequence(7) + "\r\n");
-  for (const auto* expected : {"7", "8", "9"}) EXPECT_EQ(text_of(*next_event(stream)), expected);
+  for (const auto* expected : {"7", "8", "9"}) EXPECT_EQ(text_of(next_event(stream)), expected);
 }
 
 TEST_F(Streaming, RefusesPlacesThatAreNone) {
@@ -123,7 +122,7 @@ TEST_F(Streaming, LosesAndDoublesNothingOverReconnections) {
   options.bookmark_every = 20ms;
   start();
   constexpr int kEvents = 900;
-  std::thread writer([&] {
+  const std::jthread writer([&] {
     for (int i = 0; i < kEvents; ++i)
       journal.write({.channel = i % 3 == 0 ? "support" : "noise", .text = std::to_string(i)});
   });
@@ -134,11 +133,9 @@ TEST_F(Streaming, LosesAndDoublesNothingOverReconnections) {
         open("?from=beginning&channel=support", id.empty() ? "" : "Last-Event-ID: " + id + "\r\n");
     for (int i = 0; i < 1 + round % 57 && seen.size() < kEvents / 3; ++i) {
       const auto block = next_event(stream, &id);
-      ASSERT_TRUE(block);
-      seen.push_back(text_of(*block));
+      seen.push_back(text_of(block));
     }
   }
-  writer.join();
   for (int i = 0; i < kEvents / 3; ++i)
     ASSERT_EQ(seen[static_cast<std::size_t>(i)], std::to_string(3 * i));
 }
@@ -147,30 +144,29 @@ TEST_F(Streaming, BookmarksMovePastWhatIsFilteredOut) {
   options.bookmark_every = 30ms;
   start();
   auto stream = open("?channel=rare");
-  ASSERT_TRUE(next(stream));
+  next(stream);
   journal.write_many(2000, {.channel = "noise"});
   std::string id;
-  while (id != sequence(2000)) {
-    const auto block = next(stream);
-    ASSERT_TRUE(block);
-    EXPECT_TRUE(block->data.empty());
-    if (!block->id.empty()) id = block->id;
+  for (const test::Deadline deadline; id != sequence(2000);) {
+    ASSERT_FALSE(deadline.passed()) << "the bookmarks end at " << id;
+    const auto block = next(stream, deadline);
+    EXPECT_TRUE(block.data.empty());
+    if (!block.id.empty()) id = block.id;
   }
   auto resumed = open("?channel=rare", "Last-Event-ID: " + id + "\r\n");
   journal.write({.channel = "rare", .text = "at last"});
-  EXPECT_EQ(text_of(*next_event(resumed)), "at last");
+  EXPECT_EQ(text_of(next_event(resumed)), "at last");
 }
 
 TEST_F(Streaming, BeatsWhileNothingMoves) {
   options.bookmark_every = 20ms;
   start();
   auto stream = open("");
-  ASSERT_TRUE(next(stream));
+  next(stream);
   for (int i = 0; i < 3; ++i) {
     const auto beat = next(stream);
-    ASSERT_TRUE(beat);
-    EXPECT_TRUE(beat->comment);
-    EXPECT_TRUE(beat->id.empty());
+    EXPECT_TRUE(beat.comment);
+    EXPECT_TRUE(beat.id.empty());
   }
 }
 
@@ -180,18 +176,18 @@ TEST_F(Streaming, CarriesLargeEventsWhole) {
   journal.write({.text = large});
   journal.write({.text = "after"});
   auto stream = open("?from=beginning");
-  EXPECT_EQ(text_of(*next_event(stream)), large);
-  EXPECT_EQ(text_of(*next_event(stream)), "after");
+  EXPECT_EQ(text_of(next_event(stream)), large);
+  EXPECT_EQ(text_of(next_event(stream)), "after");
 }
 
 TEST_F(Streaming, FiltersByWords) {
   start();
   auto stream = open("?text=tyre%20(size%7Cwidth)&kind=mail,call");
-  ASSERT_TRUE(next(stream));
+  next(stream);
   journal.write({.text = "nothing of it"});
   journal.write({.text = "Which TYRE SIZE?", .kind = "post"});
   journal.write({.text = "Which TYRE WIDTH?"});
-  EXPECT_EQ(text_of(*next_event(stream)), "Which TYRE WIDTH?");
+  EXPECT_EQ(text_of(next_event(stream)), "Which TYRE WIDTH?");
 }
 
 TEST_F(Streaming, ServesManyReadersFromOneRing) {
@@ -199,11 +195,11 @@ TEST_F(Streaming, ServesManyReadersFromOneRing) {
   std::vector<Connection> streams;
   for (int i = 0; i < 100; ++i) {
     streams.push_back(open(""));
-    ASSERT_TRUE(next(streams.back()));
+    next(streams.back());
   }
   journal.write_many(20);
   for (auto& stream : streams) {
-    for (int i = 0; i < 20; ++i) ASSERT_EQ(text_of(*next_event(stream)), std::to_string(i));
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(text_of(next_event(stream)), std::to_string(i));
   }
 }
 
@@ -225,15 +221,15 @@ TEST_F(Streaming, SaysWhatIsGoneAndWhereTheRestBegins) {
     EXPECT_EQ(reply.text("oldest"), sequence(51));
   }
   auto stream = open("?from=beginning");
-  EXPECT_EQ(next_event(stream)->id, sequence(51));
+  EXPECT_EQ(next_event(stream).id, sequence(51));
 }
 
 TEST_F(Streaming, EndsPromptlyWhenTheServerStops) {
   start();
   auto stream = open("");
-  ASSERT_TRUE(next(stream));
+  next(stream);
   const auto begun = std::chrono::steady_clock::now();
-  server->stop();
+  stop();
   EXPECT_TRUE(stream.closes());
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
 }
