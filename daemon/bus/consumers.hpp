@@ -60,6 +60,9 @@ struct Fetched {
 struct Settled {
   model::Sequence floor;
   std::size_t in_flight = 0;
+  // Sequences that settled nothing, because this consumer is not known to have had them: of a lost
+  // tail of the journal, or given just before a power cut. What there is of them comes again.
+  std::size_t passed_over = 0;
 };
 
 class Consumers {
@@ -89,8 +92,8 @@ class Consumers {
   // Events that were fetched and could not be handed over: as if they had not been.
   void undo(const std::string& name, const std::vector<model::Position>& positions);
 
-  // All four: sequences of a lost tail are passed over; one that was never delivered, or whose
-  // epoch never was, refuses them all.
+  // All four: sequences that this consumer is not known to have had are passed over and counted;
+  // one that never was on the bus refuses them all.
   [[nodiscard]] Outcome<Settled> ack(const std::string& name,
                                      const std::vector<model::Sequence>& sequences);
   [[nodiscard]] Outcome<Settled> ack_through(const std::string& name, model::Sequence sequence);

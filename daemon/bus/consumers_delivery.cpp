@@ -105,7 +105,9 @@ Outcome<Fetched> Consumers::Parts::fetch(Consumer& consumer, const std::string& 
       at_end = page->at_end;
     }
   }
-  if (consumer.unkept || state.head() - consumer.kept_head >= kKeepEvery) {
+  // What is handed over is on disk first, so that its acknowledgement is understood after a kill.
+  if (consumer.unkept || !fetched.items.empty() ||
+      state.head() - consumer.kept_head >= kKeepEvery) {
     if (const auto saved = save(consumer); !saved)
       log::warn("consumer {}: {}", consumer.name, saved.error().message);
   }
@@ -125,94 +127,104 @@ void Consumers::undo(const std::string& name, const std::vector<model::Position>
 }
 
 template<class Action>
-Outcome<Settled> Consumers::Parts::settle(const std::string& name, Action&& action) {
+Outcome<Settled> Consumers::Parts::settle(const std::string& name,
+                                          const std::vector<model::Sequence>& sequences,
+                                          std::string_view parameter, Action&& action) {
   const auto handle = find(name);
   if (!handle) return no_such(name);
   auto outcome = handle->with([&](Consumer& consumer) -> Outcome<Settled> {
     if (consumer.removed) return no_such(name);
-    if (auto refused = action(consumer)) return std::move(*refused);
+    const auto own = known(consumer, sequences, parameter);
+    if (!own) return own.error();
+    if (auto refused = action(consumer, *own)) return std::move(*refused);
     // What was settled before and could not be kept is kept now: an acknowledgement that is
     // answered is on disk.
     consumer.unkept = true;
     if (const auto saved = save(consumer); !saved) return unavailable(saved.error());
-    return settled(consumer);
+    auto now = settled(consumer);
+    now.passed_over = sequences.size() - own->size();
+    return now;
   });
   tell(name);
   return outcome;
 }
 
-std::optional<Refusal> Consumers::Parts::refuse_strange(
+Outcome<std::vector<model::Position>> Consumers::Parts::known(
     const Consumer& consumer, const std::vector<model::Sequence>& sequences,
     std::string_view parameter) const {
+  std::vector<model::Position> own;
   for (const auto sequence : sequences) {
-    const bool given = is_ours(sequence) && sequence.position <= consumer.state.head();
-    if (given || feed.was_lost(sequence)) continue;
-    return refuse(Cause::invalid, model::format(sequence) + " was never delivered to this consumer",
-                  std::string(parameter));
+    const bool held = is_ours(sequence) && sequence.position <= feed.end().position;
+    if (held && sequence.position <= consumer.state.head()) {
+      own.push_back(sequence.position);
+    } else if (!held && !feed.was_lost(sequence)) {
+      return refuse(Cause::invalid, model::format(sequence) + " never was on this bus",
+                    std::string(parameter));
+    }
   }
-  return std::nullopt;
+  return own;
 }
 
 Outcome<Settled> Consumers::ack(const std::string& name,
                                 const std::vector<model::Sequence>& sequences) {
   auto& parts = *parts_;
-  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    if (auto strange = parts.refuse_strange(consumer, sequences, "sequences")) return strange;
-    for (const auto sequence : sequences) {
-      if (!parts.is_ours(sequence)) continue;
-      if (consumer.state.ack(sequence.position) == ConsumerState::Acked::now) continue;
-      // Late, but done: what was parked meanwhile need not wait for a person.
-      std::erase_if(consumer.parked,
-                    [&](const auto& parked) { return parked.position == sequence.position; });
-      if (const auto parked = parts.positions->is_parked(consumer.id, sequence.position);
-          parked && *parked) {
-        consumer.taken_up.push_back(sequence.position);
-      }
-    }
-    return std::nullopt;
-  });
+  return parts.settle(name, sequences, "sequences",
+                      [&](Consumer& consumer, const auto& positions) -> std::optional<Refusal> {
+                        for (const auto position : positions) {
+                          if (consumer.state.ack(position) == ConsumerState::Acked::now) continue;
+                          // Late, but done: what was parked meanwhile need not wait for a person.
+                          std::erase_if(consumer.parked, [&](const auto& parked) {
+                            return parked.position == position;
+                          });
+                          if (const auto parked = parts.positions->is_parked(consumer.id, position);
+                              parked && *parked) {
+                            consumer.taken_up.push_back(position);
+                          }
+                        }
+                        return std::nullopt;
+                      });
 }
 
 Outcome<Settled> Consumers::ack_through(const std::string& name, model::Sequence sequence) {
-  auto& parts = *parts_;
-  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    if (consumer.spec.rules.group) {
-      return refuse(Cause::conflict,
-                    "members of a group acknowledge their own events one by one: give 'sequences'");
-    }
-    if (auto strange = parts.refuse_strange(consumer, {sequence}, "through")) return strange;
-    if (parts.is_ours(sequence)) (void)consumer.state.ack_through(sequence.position);
-    return std::nullopt;
-  });
+  return parts_->settle(
+      name, {sequence}, "through", [&](Consumer& consumer, const auto&) -> std::optional<Refusal> {
+        if (consumer.spec.rules.group) {
+          return refuse(
+              Cause::conflict,
+              "members of a group acknowledge their own events one by one: give 'sequences'");
+        }
+        // Where it goes beyond what this consumer is known to have had, all of that lies before.
+        if (parts_->is_ours(sequence)) {
+          const auto head = consumer.state.head();
+          (void)consumer.state.ack_through(std::min(sequence.position, head));
+        }
+        return std::nullopt;
+      });
 }
 
 Outcome<Settled> Consumers::nack(const std::string& name,
                                  const std::vector<model::Sequence>& sequences,
                                  std::chrono::milliseconds delay) {
   auto& parts = *parts_;
-  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    if (auto strange = parts.refuse_strange(consumer, sequences, "nack")) return strange;
-    const auto now = parts.clock.steady();
-    std::vector<model::Position> parked;
-    for (const auto sequence : sequences) {
-      if (parts.is_ours(sequence) && consumer.state.nack(sequence.position, delay, now))
-        parked.push_back(sequence.position);
-    }
-    parts.park(consumer, parked, consumer.spec.rules.max_deliver);
-    return std::nullopt;
-  });
+  return parts.settle(name, sequences, "nack",
+                      [&](Consumer& consumer, const auto& positions) -> std::optional<Refusal> {
+                        const auto now = parts.clock.steady();
+                        std::vector<model::Position> parked;
+                        for (const auto position : positions) {
+                          if (consumer.state.nack(position, delay, now)) parked.push_back(position);
+                        }
+                        parts.park(consumer, parked, consumer.spec.rules.max_deliver);
+                        return std::nullopt;
+                      });
 }
 
 Outcome<Settled> Consumers::release(const std::string& name,
                                     const std::vector<model::Sequence>& sequences) {
-  auto& parts = *parts_;
-  return parts.settle(name, [&](Consumer& consumer) -> std::optional<Refusal> {
-    if (auto strange = parts.refuse_strange(consumer, sequences, "release")) return strange;
-    for (const auto sequence : sequences) {
-      if (parts.is_ours(sequence)) consumer.state.undo(sequence.position);
-    }
-    return std::nullopt;
-  });
+  return parts_->settle(name, sequences, "release",
+                        [&](Consumer& consumer, const auto& positions) -> std::optional<Refusal> {
+                          for (const auto position : positions) consumer.state.undo(position);
+                          return std::nullopt;
+                        });
 }
 
 Outcome<json::object> Consumers::parked(const std::string& name, std::size_t max) {

@@ -60,21 +60,22 @@ struct Consumers::Parts {
   void park(Consumer& consumer, const std::vector<model::Position>& which, std::uint32_t attempts);
   json::object describe(Consumer& consumer);
   Settled settled(const Consumer& consumer) const {
-    return {feed.at(consumer.state.floor()), consumer.state.in_flight()};
+    return {feed.at(consumer.state.floor()), consumer.state.in_flight(), 0};
   }
   bool is_ours(model::Sequence sequence) const { return feed.at(sequence.position) == sequence; }
 
-  // Why a consumer may not settle these, if it was never given one of them. What a lost line gave
-  // it is none of that, and passed over.
-  std::optional<Refusal> refuse_strange(const Consumer& consumer,
-                                        const std::vector<model::Sequence>& sequences,
-                                        std::string_view parameter) const;
+  // Of these the ones that this consumer may settle; the others are passed over, but one that never
+  // was on the bus is refused.
+  Outcome<std::vector<model::Position>> known(const Consumer& consumer,
+                                              const std::vector<model::Sequence>& sequences,
+                                              std::string_view parameter) const;
 
   Outcome<Fetched> fetch(Consumer& consumer, const std::string& member, std::size_t max,
                          std::size_t max_bytes);
-  // Runs `action(consumer)` under its lock, saves, tells.
+  // Runs `action(consumer, positions)` under its lock, saves, tells.
   template<class Action>
-  Outcome<Settled> settle(const std::string& name, Action&& action);
+  Outcome<Settled> settle(const std::string& name, const std::vector<model::Sequence>& sequences,
+                          std::string_view parameter, Action&& action);
 };
 
 [[nodiscard]] inline Refusal no_such(const std::string& name) {

@@ -21,8 +21,9 @@ Answer json_answer(const json::value& value, unsigned status = 200) {
 
 Answer settled_answer(Core& core, const bus::Outcome<bus::Settled>& settled) {
   if (!settled) return problem(settled.error(), core.feed);
-  return json_answer(
-      json::object{{"floor", model::format(settled->floor)}, {"in_flight", settled->in_flight}});
+  return json_answer(json::object{{"floor", model::format(settled->floor)},
+                                  {"in_flight", settled->in_flight},
+                                  {"passed_over", settled->passed_over}});
 }
 
 std::optional<Answer> refuse_unknown(const json::object& body,

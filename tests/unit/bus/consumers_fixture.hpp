@@ -30,12 +30,18 @@ class Consuming : public ::testing::Test {
   }
   // As after a kill: what was not written stays unwritten.
   void crash_and_reopen() {
-    const auto copy = journal.folder() / "copy";
-    std::filesystem::copy(journal.folder() / "positions", copy,
+    keep_disk();
+    cut_power_and_reopen();
+  }
+  // The disk as it is now is all that a power cut leaves.
+  void keep_disk() {
+    std::filesystem::copy(journal.folder() / "positions", journal.folder() / "copy",
                           std::filesystem::copy_options::recursive);
+  }
+  void cut_power_and_reopen() {
     close();
     std::filesystem::remove_all(journal.folder() / "positions");
-    std::filesystem::rename(copy, journal.folder() / "positions");
+    std::filesystem::rename(journal.folder() / "copy", journal.folder() / "positions");
     open();
   }
 

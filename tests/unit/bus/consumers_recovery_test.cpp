@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Consumers whose journal lost its tail, was put back from a backup or dropped what was old, and
-// consumers whose own file is damaged or not theirs.
+// Consumers that are killed, whose journal lost its tail, was put back from a backup or dropped
+// what was old, and consumers whose own file is damaged or not theirs.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -17,6 +17,34 @@ using test::Consuming;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using Cause = Refusal::Cause;
+
+TEST_F(Consuming, AcknowledgesAfterAKillWhatItGotBefore) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_EQ(positions("desk", 3).size(), 3u);
+  crash_and_reopen();
+  const auto settled = ack("desk", {1, 3});
+  ASSERT_TRUE(settled) << settled.error().detail;
+  EXPECT_EQ(settled->passed_over, 0u);
+  EXPECT_THAT(positions("desk"), ElementsAre(2, 4, 5));
+}
+
+TEST_F(Consuming, PassesOverWhatAPowerCutMadeItForgetAndGivesItAgain) {
+  journal.write_many(5);
+  put("desk", R"({"from":"beginning"})");
+  EXPECT_EQ(positions("desk", 2).size(), 2u);
+  keep_disk();
+  EXPECT_EQ(positions("desk").size(), 3u);
+  cut_power_and_reopen();
+  const auto some = ack("desk", {1, 4});
+  ASSERT_TRUE(some) << some.error().detail;
+  EXPECT_EQ(some->passed_over, 1u);
+  const auto through = consumers->ack_through("desk", feed->at(5));
+  ASSERT_TRUE(through) << through.error().detail;
+  EXPECT_EQ(through->passed_over, 1u);
+  EXPECT_EQ(through->floor.position, 2u) << "2 was its own";
+  EXPECT_THAT(positions("desk"), ElementsAre(3, 4, 5));
+}
 
 TEST_F(Consuming, GoesOnBehindALostTail) {
   journal.write_many(5);
@@ -190,7 +218,7 @@ TEST_F(Consuming, RefusesAcknowledgementsFromNowhere) {
     return out;
   };
   for (const model::Sequence strange :
-       {model::Sequence{4, 6}, {9, 1}, {0, 1}, {3, 9}, {3, 1}, {3, 999}, {3, ~0ull}}) {
+       {model::Sequence{4, 6}, {9, 1}, {0, 1}, {3, 1}, {3, 999}, {3, ~0ull}}) {
     for (const auto& outcome : all_four(strange)) {
       ASSERT_FALSE(outcome) << model::format(strange);
       EXPECT_EQ(outcome.error().cause, Cause::invalid);

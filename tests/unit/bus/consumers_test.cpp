@@ -245,7 +245,7 @@ TEST_F(Consuming, RefusesWhatMakesNoSense) {
   EXPECT_EQ(consumers->put("desk", from_nowhere, false).error().parameter, "from");
   EXPECT_EQ(fetch("nobody").error().cause, Cause::not_found);
   put("desk");
-  EXPECT_EQ(ack("desk", {4}).error().cause, Cause::invalid) << "never delivered";
+  EXPECT_EQ(ack("desk", {4}).error().cause, Cause::invalid) << "never was on the bus";
 }
 
 TEST_F(Consuming, ForgetsARemovedConsumerForGood) {
