@@ -53,12 +53,18 @@ std::uint64_t number_in(const std::string& name) {
   return best;
 }
 
-// Whether the first name was rotated away earlier: FILE.2 before FILE.1, but 20260101 before
-// 20260102.
+// What a rotated name says of its age: FILE.2 is older than FILE.1, but 20260101 than 20260102.
+enum class Naming { numbered, dated };
+constexpr std::uint64_t kDates = 10'000;
+Naming naming_of(std::uint64_t number) {
+  return number < kDates ? Naming::numbered : Naming::dated;
+}
+
 bool older_by_name(const std::string& a, const std::string& b) {
   const std::uint64_t first = number_in(a);
   const std::uint64_t second = number_in(b);
-  if (first < 10'000 && second < 10'000) return first > second;
+  if (naming_of(first) == Naming::numbered && naming_of(second) == Naming::numbered)
+    return first > second;
   return first < second;
 }
 
@@ -67,7 +73,10 @@ bool older_by_name(const std::string& a, const std::string& b) {
 FollowFile::FollowFile(std::filesystem::path file, FollowOptions options)
     : file_{std::move(file)}, options_{options} {}
 
-FollowFile::~FollowFile() { close(); }
+FollowFile::~FollowFile() {
+  close();
+  forget_left();
+}
 
 std::optional<FollowFile::Look> FollowFile::look_at(const std::filesystem::path& path) {
   struct stat info {};
@@ -98,23 +107,35 @@ std::vector<FollowFile::Sibling> FollowFile::rotated() const {
     if (packed || (suffix.find_first_of("0123456789") == suffix.npos && suffix != ".old")) continue;
     if (const auto look = look_at(entry->path())) found.push_back({entry->path(), *look});
   }
-  std::sort(found.begin(), found.end(), [](const Sibling& a, const Sibling& b) {
-    if (a.look.written != b.look.written) return a.look.written < b.look.written;
-    return older_by_name(a.path.filename().string(), b.path.filename().string());
+  // Names of one kind are the order of rotation itself; times are of a clock that may be set back.
+  const auto kind = [](const Sibling& sibling) {
+    return naming_of(number_in(sibling.path.filename().string()));
+  };
+  const bool one_kind = std::all_of(found.begin(), found.end(), [&](const Sibling& sibling) {
+    return kind(sibling) == kind(found.front());
+  });
+  std::sort(found.begin(), found.end(), [&](const Sibling& a, const Sibling& b) {
+    const std::string first = a.path.filename().string(), second = b.path.filename().string();
+    const bool by_name = one_kind && number_in(first) != number_in(second);
+    if (!by_name && a.look.written != b.look.written) return a.look.written < b.look.written;
+    return older_by_name(first, second);
   });
   return found;
 }
 
 std::string FollowFile::cursor() const {
   if (fd_ < 0) return {};
-  const Place now = place();
   std::string out{kCursorVersion};
-  for (const std::uint64_t number :
-       {now.identity.device, now.identity.inode, now.offset,
-        static_cast<std::uint64_t>(now.written), static_cast<std::uint64_t>(now.prefix_size),
-        now.prefix_hash}) {
-    out += ' ' + std::to_string(number);
-  }
+  const auto add = [&](const Place& place) {
+    for (const std::uint64_t number :
+         {place.identity.device, place.identity.inode, place.offset,
+          static_cast<std::uint64_t>(place.written), static_cast<std::uint64_t>(place.prefix_size),
+          place.prefix_hash}) {
+      out += ' ' + std::to_string(number);
+    }
+  };
+  add(place());
+  if (left_) add(left_->place);
   return out;
 }
 
@@ -122,23 +143,29 @@ FollowFile::Place FollowFile::place() const {
   return {identity_, offset_, written_, prefix_.size(), hash_of(prefix_)};
 }
 
-std::optional<FollowFile::Place> FollowFile::parse(std::string_view cursor) {
+// One place or two.
+std::optional<std::vector<FollowFile::Place>> FollowFile::parse(std::string_view cursor) {
   if (!cursor.starts_with(kCursorVersion)) return std::nullopt;
   cursor.remove_prefix(kCursorVersion.size());
-  std::array<std::uint64_t, 6> numbers{};
-  for (std::uint64_t& number : numbers) {
-    if (!cursor.starts_with(' ')) return std::nullopt;
-    cursor.remove_prefix(1);
-    const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), number);
-    if (error != std::errc{}) return std::nullopt;
-    cursor.remove_prefix(static_cast<std::size_t>(end - cursor.data()));
-  }
-  if (!cursor.empty() || numbers[4] > kPrefix) return std::nullopt;
-  return Place{{numbers[0], numbers[1]},
-               numbers[2],
-               static_cast<std::int64_t>(numbers[3]),
-               static_cast<std::size_t>(numbers[4]),
-               numbers[5]};
+  std::vector<Place> places;
+  do {
+    std::array<std::uint64_t, 6> numbers{};
+    for (std::uint64_t& number : numbers) {
+      if (!cursor.starts_with(' ')) return std::nullopt;
+      cursor.remove_prefix(1);
+      const auto [end, error] =
+          std::from_chars(cursor.data(), cursor.data() + cursor.size(), number);
+      if (error != std::errc{}) return std::nullopt;
+      cursor.remove_prefix(static_cast<std::size_t>(end - cursor.data()));
+    }
+    if (numbers[4] > kPrefix) return std::nullopt;
+    places.push_back({{numbers[0], numbers[1]},
+                      numbers[2],
+                      static_cast<std::int64_t>(numbers[3]),
+                      static_cast<std::size_t>(numbers[4]),
+                      numbers[5]});
+  } while (!cursor.empty() && places.size() < 2);
+  return cursor.empty() ? std::optional(places) : std::nullopt;
 }
 
 bool FollowFile::matches(const std::filesystem::path& path, const Place& place) {
@@ -154,9 +181,18 @@ bool FollowFile::matches(const std::filesystem::path& path, const Place& place) 
 
 Result<void> FollowFile::resume(std::string_view cursor) {
   close();
+  forget_left();
+  ahead_.reset();
   if (cursor.empty()) return {};
-  const auto place = parse(cursor);
-  if (!place) return Error::permanent("the cursor was not made by this channel");
+  const auto places = parse(cursor);
+  if (!places) return Error::permanent("the cursor was not made by this channel");
+  const Place* place = &places->front();
+  if (places->size() > 1) {
+    // Left as it was then: what it got meanwhile is noticed once the present file is read.
+    const auto left = open_matching(places->back());
+    if (!left) return left.error();
+    if (*left) leave();
+  }
   auto found = open_matching(*place);
   if (!found) return found.error();
   if (*found) return {};
@@ -188,9 +224,10 @@ Result<bool> FollowFile::open_first_since(std::int64_t written, const Identity& 
   const auto self = std::find_if(siblings.begin(), siblings.end(), [&](const Sibling& sibling) {
     return sibling.look.identity == except;
   });
-  auto next = self != siblings.end() ? std::next(self) : siblings.begin();
-  for (; next != siblings.end(); ++next) {
-    if (next->look.written < written || next->look.identity == except) continue;
+  const bool in_order = self != siblings.end();
+  for (auto next = in_order ? std::next(self) : siblings.begin(); next != siblings.end(); ++next) {
+    if (next->look.identity == except) continue;  // under a second name
+    if (!in_order && next->look.written < written) continue;
     auto opened = open(next->path, 0);
     if (!opened || *opened) return opened;
   }
@@ -211,12 +248,65 @@ Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t o
     ::close(fd);
     return Error::permanent(path.string() + " is not a regular file");
   }
-  fd_ = fd;
   identity_ = {info.st_dev, info.st_ino};
   written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  begin_at(fd, offset);
+  return true;
+}
+
+void FollowFile::begin_at(int fd, std::uint64_t offset) {
+  fd_ = fd;
   offset_ = offset;
   prefix_ = read_prefix(fd_, static_cast<std::size_t>(std::min<std::uint64_t>(offset, kPrefix)));
-  return true;
+}
+
+// Where to go on after the open file: what lay ahead of one that was gone back to, else the next in
+// the order of rotation.
+Result<bool> FollowFile::open_next() {
+  const Place from = place();
+  leave();
+  if (const auto ahead = std::exchange(ahead_, std::nullopt)) {
+    auto found = open_matching(*ahead);
+    if (!found || *found) return found;
+  }
+  auto opened = open_first_since(from.written, from.identity);
+  if (!opened || !*opened) reopen_left();  // a cursor always has a place
+  return opened;
+}
+
+// Closes the open file, but keeps an eye on it.
+void FollowFile::leave() {
+  forget_left();
+  left_ = Left{std::exchange(fd_, -1), place(), std::chrono::steady_clock::now() + options_.linger};
+  close();
+}
+
+void FollowFile::forget_left() {
+  if (left_) ::close(left_->fd);
+  left_.reset();
+}
+
+void FollowFile::reopen_left() {
+  close();
+  identity_ = left_->place.identity;
+  written_ = left_->place.written;
+  begin_at(left_->fd, left_->place.offset);
+  left_.reset();
+}
+
+// Back to the file that was left, if somebody added to it since.
+bool FollowFile::go_back() {
+  if (!left_) return false;
+  struct stat info {};
+  const bool gone = ::fstat(left_->fd, &info) != 0 || info.st_nlink == 0 ||
+                    static_cast<std::uint64_t>(info.st_size) < left_->place.offset;
+  if (!gone && static_cast<std::uint64_t>(info.st_size) > left_->place.offset) {
+    ahead_ = place();
+    reopen_left();
+    return true;
+  }
+  if (gone || std::chrono::steady_clock::now() >= left_->until) forget_left();
+  return false;
 }
 
 void FollowFile::close() {
@@ -324,7 +414,8 @@ Result<FollowFile::Step> FollowFile::next() {
 // Everything that the open file holds was read. kBusy: another file was opened, go on there.
 Result<FollowFile::Step> FollowFile::at_end() {
   const auto present = look_at(file_);
-  if (!present || fd_ < 0 || present->identity == identity_) return Step::kIdle;
+  if (!present || fd_ < 0) return Step::kIdle;
+  if (present->identity == identity_) return go_back() ? Step::kBusy : Step::kIdle;
   const std::uint64_t read_to = offset_ + passed_ + (buffer_.size() - used_);
   const auto now = std::chrono::steady_clock::now();
   if (!quiet_since_ || quiet_size_ != read_to) {
@@ -340,7 +431,7 @@ Result<FollowFile::Step> FollowFile::at_end() {
     deliver(buffer_.size() - used_, false);
     return Step::kLine;
   }
-  auto opened = open_first_since(written_, identity_);
+  auto opened = open_next();
   if (!opened) return opened.error();
   return *opened ? Step::kBusy : Step::kIdle;
 }

@@ -6,10 +6,16 @@
 // - Only complete lines are delivered: a last line without its end waits for it.
 // - Renamed and made anew (logrotate's default): the renamed file is finished first, then every
 //   rotated sibling written since, oldest first, then the new file from its start.
+// - A writer may keep a renamed file open and add to it later: for a while it is looked at again,
+// and
+//   what came late is delivered before the reading goes on.
 // - Copied and truncated (copytruncate): noticed by size or content; the copy is finished first.
 // - Siblings are FILE.1, FILE-20260101, STEM-20260101.EXT and the like, uncompressed.
+// - Rotated files are in order of their numbers or dates, and of their last write only where their
+//   names do not say.
 // - The cursor is device, inode, offset, time of the last write, and a fingerprint of the first
-//   bytes read, so that a reused inode, a copy or a file of another host is told apart.
+//   bytes read, so that a reused inode, a copy or a file of another host is told apart; and the
+//   same of the file that was left last, while it is still looked at.
 // - When the place is not found again, reading starts with the oldest file written since; lines
 //   come twice rather than not at all, and notices() says so.
 #pragma once
@@ -34,6 +40,8 @@ struct FollowOptions {
   // How long a rotated file must be quiet before it is left for its successor: the writer may still
   // have it open.
   std::chrono::milliseconds settle{1000};
+  // How long after that it is still looked at for late lines.
+  std::chrono::milliseconds linger{600'000};
   // Looks again after this time even if the system reported nothing (network file systems).
   std::chrono::milliseconds look_again{30'000};
 };
@@ -96,8 +104,15 @@ class FollowFile {
     std::uint64_t prefix_hash = 0;
   };
 
+  // A file that was read to its end and left for its successor; its writer may not know yet.
+  struct Left {
+    int fd = -1;
+    Place place;
+    std::chrono::steady_clock::time_point until;
+  };
+
   static std::optional<Look> look_at(const std::filesystem::path& path);
-  static std::optional<Place> parse(std::string_view cursor);
+  static std::optional<std::vector<Place>> parse(std::string_view cursor);
   static bool matches(const std::filesystem::path& path, const Place& place);
   std::vector<Sibling> rotated() const;
   Place place() const;
@@ -105,6 +120,12 @@ class FollowFile {
   Result<bool> open(const std::filesystem::path& path, std::uint64_t offset);
   Result<bool> open_matching(const Place& place);
   Result<bool> open_first_since(std::int64_t written, const Identity& except);
+  Result<bool> open_next();
+  void leave();
+  bool go_back();
+  void reopen_left();
+  void forget_left();
+  void begin_at(int fd, std::uint64_t offset);
   Result<bool> verify();
   Result<bool> refill();
   void pass_over_hole();
@@ -116,6 +137,8 @@ class FollowFile {
   std::filesystem::path file_;
   FollowOptions options_;
   Watch watch_;
+  std::optional<Left> left_;
+  std::optional<Place> ahead_;  // where to go on after a file that was gone back to
   int fd_ = -1;
   Identity identity_;
   std::int64_t written_ = 0;

@@ -133,6 +133,73 @@ TEST_F(Following, ReadsEverySiblingOfManyRotationsInOrder) {
   EXPECT_THAT(read(), IsEmpty());
 }
 
+// Whoever has a log open goes on writing to it under its new name until it is told.
+TEST_F(Following, ReadsWhatTheWriterAddsToTheFileThatWasLeftAndThenGoesOn) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  rename("calls.csv", "calls.csv.1");
+  write("two\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+  write("late\n", "calls.csv.1");
+  EXPECT_THAT(read(), ElementsAre("late"));
+  write("three\n");
+  write("later\n", "calls.csv.1");
+  EXPECT_THAT(read(), ElementsAre("three", "later"));
+  EXPECT_THAT(read(), IsEmpty());
+}
+
+TEST_F(Following, ReadsWhatWasAddedToTheFileThatWasLeftWhileNobodyRead) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  rename("calls.csv", "calls.csv.1");
+  write("two\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+  write("late\n", "calls.csv.1");
+  write("three\n");
+  restart();
+  EXPECT_THAT(read(), ElementsAre("three", "late"));
+  restart();
+  EXPECT_THAT(read(), IsEmpty());
+}
+
+TEST_F(Following, LooksAtTheFileThatWasLeftForAWhileOnly) {
+  restart({.settle = 0ms, .linger = 0ms});
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  rename("calls.csv", "calls.csv.1");
+  write("two\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+  write("three\n");
+  EXPECT_THAT(read(), ElementsAre("three"));
+  const auto spaces = follow_->cursor();
+  EXPECT_EQ(std::count(spaces.begin(), spaces.end(), ' '), 6) << "one place";
+}
+
+TEST_F(Following, KeepsItsPlaceWhenTheSuccessorCannotBeOpened) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  rename("calls.csv", "calls.csv.1");
+  std::filesystem::create_symlink("calls.csv.1", folder_ / "calls.csv.2");  // is one already read
+  ASSERT_EQ(::mkfifo((folder_ / "calls.csv").c_str(), 0600), 0);
+  EXPECT_THAT(read(), IsEmpty());
+  EXPECT_FALSE(follow_->cursor().empty());
+  std::filesystem::remove(folder_ / "calls.csv");
+  write("two\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+}
+
+TEST_F(Following, TrustsNumbersAndDatesMoreThanAClockThatWasSetBack) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  write("two\n");
+  rename("calls.csv", "calls.csv.2");
+  clock_ -= 3600;
+  write("three\n", "calls.csv.1");
+  write("four\n");
+  restart();
+  EXPECT_THAT(read(), ElementsAre("two", "three", "four"));
+}
+
 TEST_F(Following, OrdersSiblingsOfOneMomentByTheirNames) {
   write("one\n");
   EXPECT_THAT(read(), ElementsAre("one"));
