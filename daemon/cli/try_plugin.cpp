@@ -151,7 +151,11 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
         case host::FrameType::polled:
           if (const auto outcome = host::decode<host::Outcome>(payload)) {
             const bool good = outcome->status == VOXBUS_OK || outcome->status == VOXBUS_MORE;
-            if (!good) fmt::print(stderr, "voxbus try: poll failed: {}\n", outcome->message);
+            if (!good) {
+              fmt::print(
+                  stderr, "voxbus try: poll failed with status {}: {}\n", outcome->status,
+                  outcome->message.empty() ? "the plugin does not say why" : outcome->message);
+            }
             if (!options.follow && outcome->status != VOXBUS_MORE) return good ? 0 : kFailed;
           }
           break;

@@ -161,6 +161,17 @@ void check_abi(Mapping& in, const Node& plugin, const Manifest& manifest) {
             "install a build of it for this version");
 }
 
+// An item is in memory several times over while it is read, normalised and framed.
+void check_memory(Mapping& in, const Node& plugin, const Channel& channel) {
+  const auto least = kLeastMemory + kCopiesOfAnItem * channel.max_item;
+  if (channel.memory >= least) return;
+  const auto* memory = in.node("memory");
+  in.report(memory ? memory->mark : plugin.mark,
+            "a memory of " + format_size(channel.memory) + " is too little for items of up to " +
+                format_size(channel.max_item) + ", as plugin '" + channel.plugin + "' brings them",
+            "write 'memory: " + std::to_string((least + (1 << 20) - 1) >> 20) + "MiB' or more");
+}
+
 // Without a readable voxbus.yaml nobody knows where plugins are.
 enum class Plugins { known, unknown };
 
@@ -199,6 +210,7 @@ Channel read_channel(const fs::path& file, const Configuration& all, Plugins plu
   read_plain_keys(in, channel);
   in.finish();
   if (manifest != all.manifests.end()) {
+    if (plugin) check_memory(in, *plugin, channel);
     channel.settings =
         read_settings(*document, settings, document->root().mark, *manifest, problems);
     if (!channel.isolated && !manifest->inline_permitted) {

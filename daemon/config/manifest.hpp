@@ -56,5 +56,6 @@ struct Manifest {
 inline constexpr std::chrono::milliseconds kLeastStop{10}, kMostStop{20'000};
 // Of address space: the bare process with its libraries takes about 80 MiB of it.
 inline constexpr std::uint64_t kLeastMemory = 128ull << 20, kMostMemory = 1ull << 40;
+inline constexpr std::uint64_t kCopiesOfAnItem = 8;
 
 }  // namespace voxbus::config

@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr auto kLongestRetry = 300'000ms;
+constexpr auto kWentWell = 20s;  // a poll that failed after so long is the first in a row
 
 // Sizes that structs of the plugin's had in ABI 0.1: what may be read whatever is appended later.
 constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16;
@@ -55,6 +56,7 @@ struct ChannelRun::Lane {
   voxbus_call call{};
   ChannelRun* run = nullptr;
   bool polls = false;  // the poll lane: it alone commits, and it alone learns of poison
+  bool in_poll = false;
   std::atomic<bool> active = false;  // between the call into the plugin and its return
   Pulse pulse;
   std::int64_t retry_after_ms = 0;
@@ -68,10 +70,12 @@ struct ChannelRun::Lane {
   Lane(ChannelRun* owner, bool poll) : run(owner), polls(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
     call.emit = [](const voxbus_call* c, const voxbus_item* item) {
-      return guarded_status([&] {
+      const auto status = guarded_status([&] {
         const Pulse::Pause ours(of(c).pulse);
         return of(c).emit(item);
       });
+      if (status == VOXBUS_RETRY) of(c).lost(item);
+      return status;
     };
     call.commit = [](const voxbus_call* c, voxbus_view cursor) {
       return guarded_status([&] {
@@ -144,17 +148,18 @@ struct ChannelRun::Lane {
     }
     auto made = normalised(offer);
     progress = brought = true;
-    return hand_over(std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
+    return hand_over(offer.native_id, std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
   }
 
-  // Under a mark of its own; afterwards the one that examine() set stands again, because the plugin
-  // may make several items of one record. A crash in here is a crash on this item.
+  // Under a mark of its own: a crash in here is a crash on this item.
   model::Item normalised(const model::Offer& offer) {
     if (is_poison(offer.native_id)) return run->intake_.quarantine(offer, kDiedReading);
     enter_mark(key_of(offer.native_id));
     model::Item made;
     try {
       made = run->intake_.normalise(offer);
+    } catch (const std::bad_alloc&) {
+      throw;  // says nothing of the record: see lost()
     } catch (const std::exception& error) {
       // Should this throw as well, the process dies with the mark set, and poison takes over.
       made = [&]() noexcept {
@@ -162,26 +167,35 @@ struct ChannelRun::Lane {
                                        std::string("could not be normalised: ") + error.what());
       }();
     }
-    if (examined.empty()) {
-      leave_mark();
-    } else {
-      enter_mark(examined);
-    }
     return made;
   }
 
-  // May block for credit as long as the journal cannot write: nothing of that is the record's
-  // fault, so the mark, whose time is limited, rests meanwhile.
-  bool hand_over(model::Item made) {
+  // We ourselves failed over it, most likely for want of memory. No cursor may cover it; where it
+  // happens each time, the record is too much for us and goes to quarantine.
+  void lost(const voxbus_item* item) noexcept {
+    misused = true;
+    (void)guarded_status([&] {
+      if (polls) run->blame(std::string(key_of(text_of(item->native_id))));
+      return VOXBUS_OK;
+    });
+  }
+
+  // Waits for credit as long as the journal cannot write: nothing of that is the record's fault, so
+  // the mark, whose time is limited, rests meanwhile. To die while it is framed and sent is another
+  // matter. Afterwards the mark that examine() set stands again, because the plugin may make
+  // several items of one record.
+  bool hand_over(std::string_view id, model::Item made) {
     if (has_mark) run->mark_->idle();
+    if (!run->outlet_.wait_for_credit()) return false;
+    enter_mark(key_of(id));
     const bool taken = run->outlet_.emit(std::move(made));
-    if (!examined.empty()) enter_mark(examined);
+    examined.empty() ? leave_mark() : enter_mark(examined);
     return taken;
   }
 
   voxbus_status commit(voxbus_view cursor) {
     if (misused) return VOXBUS_MISUSE;
-    if (!active || !polls || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
+    if (!active || !in_poll || !is_sound(cursor) || cursor.size > model::kMaxCursor) {
       const auto refused = misuse("a cursor outside of poll, or one above 64 KiB");
       misused = false;  // no item was refused: a later cursor covers what this one would have
       return refused;
@@ -203,7 +217,7 @@ struct ChannelRun::Lane {
       offer.raw = text_of(raw);
       auto made = run->intake_.quarantine(offer, kDiedReading);
       progress = true;
-      return hand_over(std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
+      return hand_over(offer.native_id, std::move(made)) ? VOXBUS_SKIP : VOXBUS_STOPPED;
     }
     examined = key_of(text_of(id));
     enter_mark(examined);
@@ -348,8 +362,12 @@ Outcome ChannelRun::run() {
       const std::string cursor =
           cursor_;  // commit() replaces it while the plugin still reads this one
       const voxbus_view since{cursor.data(), cursor.size()};
+      poll_lane_->in_poll = true;
+      const auto begun = std::chrono::steady_clock::now();
       auto outcome = poll_lane_->enter(
           [&] { return plugin_->entry().poll(channel_, &poll_lane_->call, since); });
+      poll_lane_->in_poll = false;
+      if (std::chrono::steady_clock::now() - begun >= kWentWell) backoff_.reset();
       outlet_.polled(outcome);
       if (stopping_) break;
       requests_.when_for(

@@ -27,7 +27,10 @@ namespace voxbus::host {
 class Outlet {
  public:
   virtual ~Outlet() = default;
-  // Blocks while the channel has no credit. False once stop() was called: it was not taken.
+  // Blocks while the channel has no credit; an emit() after it does not, unless the other lane took
+  // it meanwhile. False once stop() was called.
+  [[nodiscard]] virtual bool wait_for_credit() = 0;
+  // Blocks likewise. False once stop() was called: it was not taken.
   [[nodiscard]] virtual bool emit(model::Item item) = 0;
   // What was emitted so far is covered by this cursor.
   [[nodiscard]] virtual bool commit(std::string_view cursor) = 0;

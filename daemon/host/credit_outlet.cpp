@@ -18,21 +18,28 @@ void CreditOutlet::flush(Gathered& gathered) noexcept {
   deliver(std::exchange(gathered.batch, {}));
 }
 
+bool CreditOutlet::is_full(const Gathered& gathered) {
+  return gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
+}
+
+bool CreditOutlet::has_room(const Gathered& gathered) const {
+  return gathered.stopped || !is_full(gathered) || has_credit(gathered);
+}
+
+bool CreditOutlet::wait_for_credit() {
+  return gathered_.when([this](const Gathered& gathered) { return has_room(gathered); },
+                        [](const Gathered& gathered) { return !gathered.stopped; });
+}
+
 bool CreditOutlet::emit(model::Item item) {
-  return gathered_.when(
-      [&](const Gathered& gathered) {
-        const bool full =
-            gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight;
-        return gathered.stopped || !full || has_credit(gathered);
-      },
-      [&](Gathered& gathered) {
-        if (gathered.stopped) return false;
-        if (gathered.batch.items.size() >= kFullItems || gathered.weight >= kFullWeight)
-          flush(gathered);
-        gathered.weight += item.weight();
-        gathered.batch.items.push_back(std::move(item));
-        return true;
-      });
+  return gathered_.when([this](const Gathered& gathered) { return has_room(gathered); },
+                        [&](Gathered& gathered) {
+                          if (gathered.stopped) return false;
+                          if (is_full(gathered)) flush(gathered);
+                          gathered.weight += item.weight();
+                          gathered.batch.items.push_back(std::move(item));
+                          return true;
+                        });
 }
 
 bool CreditOutlet::commit(std::string_view cursor) {

@@ -21,6 +21,7 @@ class CreditOutlet : public Outlet {
   // At most `credit` bytes (Item::weight) under way, but always one batch.
   explicit CreditOutlet(std::uint64_t credit) : credit_(credit) {}
 
+  [[nodiscard]] bool wait_for_credit() override;
   [[nodiscard]] bool emit(model::Item item) override;
   [[nodiscard]] bool commit(std::string_view cursor) override;
   void polled(const Outcome& outcome) override;
@@ -42,6 +43,9 @@ class CreditOutlet : public Outlet {
     std::uint64_t under_way_weight = 0;
     bool stopped = false;
   };
+  // The batch must leave before another item fits into it.
+  [[nodiscard]] static bool is_full(const Gathered& gathered);
+  [[nodiscard]] bool has_room(const Gathered& gathered) const;
   [[nodiscard]] bool has_credit(const Gathered& gathered) const {
     return gathered.under_way.empty() || gathered.under_way_weight < credit_;
   }

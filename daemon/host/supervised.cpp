@@ -105,7 +105,9 @@ void Supervised::note_poll(const Outcome& outcome) {
       break;
     default:
       change(Level::degraded,
-             outcome.message.empty() ? "the plugin's poll failed" : outcome.message,
+             outcome.message.empty()
+                 ? "the plugin's poll failed with status " + std::to_string(outcome.status)
+                 : outcome.message,
              "it is tried again by itself");
   }
 }

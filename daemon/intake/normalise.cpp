@@ -306,9 +306,12 @@ std::string quarantine_record(std::string_view reason, std::string_view evidence
 }  // namespace
 
 Result<std::string> Normaliser::record(const Offer& offer) {
-  if (offer.record.size() > rules_.max_item ||
-      offer.record.size() + offer.raw.size() > rules_.max_item) {
-    return permanent(fmt::format("larger than max_item ({} bytes)", rules_.max_item));
+  // Not their sum: a text is cut anyway, and the raw bytes are what was limited on the way in.
+  for (const auto& [what, size] : {std::pair("record is", offer.record.size()),
+                                   std::pair("raw bytes are", offer.raw.size())}) {
+    if (size > rules_.max_item)
+      return permanent(
+          fmt::format("its {} larger than max_item ({} of {} bytes)", what, size, rules_.max_item));
   }
   // The first kilobytes of every parse come from the stack.
   unsigned char first[8192];

@@ -92,6 +92,63 @@ TEST(Border, TurnsThrownNumbersAndLackOfMemoryIntoAStatus) {
   EXPECT_EQ(memory.message, "out of memory");
 }
 
+// Three lines, of which the channel remembers in itself how far it read; one poll throws behind the
+// second, which was taken and not brought.
+class Forgetful final : public voxbus::Channel {
+ public:
+  static constexpr voxbus::About kAbout{.id = "org.example.forgetful",
+                                        .version = "1.0.0",
+                                        .summary = "Is ahead of its cursor when it throws"};
+  static inline int throws_left = 0;
+  static inline std::atomic<int> stops = 0;
+
+  voxbus::Result<voxbus::Batch> poll(const voxbus::Cursor& since, voxbus::Context&) override {
+    if (!next_) next_ = since.empty() ? 0 : std::stoi(since.bytes);
+    if (*next_ >= 3) return voxbus::Batch{};
+    const int mine = (*next_)++;
+    if (mine == 1 && throws_left-- > 0) throw std::bad_alloc{};
+    voxbus::Record record;
+    record.text = "line " + std::to_string(mine);
+    return voxbus::Batch{.items = {{.native_id = std::to_string(mine), .record = record}},
+                         .cursor = {std::to_string(*next_)},
+                         .more = true};
+  }
+  voxbus::Result<void> probe(voxbus::Context&) { return {}; }
+  void stop() noexcept override { ++stops; }
+
+ private:
+  std::optional<int> next_;
+};
+
+TEST(Border, AfterAPollThatThrewTheNextBeginsAtTheCursorAgain) {
+  for (const int throws : {1, 3}) {
+    Forgetful::throws_left = throws;
+    Harness harness{voxbus::detail::Plugin<Forgetful>::kEntry};
+    ASSERT_EQ(harness.create().status, VOXBUS_OK);
+    std::vector<std::string> ids;
+    int faults = 0;
+    for (int polls = 0; polls < 10; ++polls) {
+      const Outcome outcome = harness.poll();
+      faults += outcome.status == VOXBUS_FAULT;
+      for (const auto& item : outcome.items) ids.push_back(item.native_id);
+    }
+    EXPECT_EQ(faults, throws);
+    EXPECT_EQ(ids, (std::vector<std::string>{"0", "1", "2"}));
+  }
+}
+
+TEST(Border, TellsAChannelThatWasMadeAnewOfAStopThatCameBefore) {
+  Forgetful::throws_left = 1;
+  Forgetful::stops = 0;
+  Harness harness{voxbus::detail::Plugin<Forgetful>::kEntry};
+  ASSERT_EQ(harness.create().status, VOXBUS_OK);
+  (void)harness.poll();
+  EXPECT_EQ(harness.poll().status, VOXBUS_FAULT);
+  harness.stop_before_poll();
+  (void)harness.poll();
+  EXPECT_EQ(Forgetful::stops, 2) << "the one that was in doubt, and the new one";
+}
+
 TEST(Border, KeepsKindAndDelayOfAnError) {
   const Outcome later = poll_once([](const auto&, auto&) -> voxbus::Result<voxbus::Batch> {
     return voxbus::Error::retry("busy", std::chrono::seconds{3});

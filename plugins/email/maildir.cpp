@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "maildir.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <memory>
+
+#include "kit/folder.hpp"
 
 namespace voxbus::email {
 namespace {
@@ -18,11 +18,9 @@ using namespace std::chrono_literals;
 
 // What was deleted, or was not reported, is found at the latest after this time.
 constexpr auto kScanEvery = 5min;
+// What could not be read is tried again after this time, while new mail goes on being brought.
+constexpr auto kTryAgain = 30s;
 constexpr const char* kParts[] = {"new", "cur"};  // in this order: mails move from new to cur
-
-struct CloseFolder {
-  void operator()(DIR* folder) const { ::closedir(folder); }
-};
 
 class Descriptor {
  public:
@@ -70,15 +68,39 @@ Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
       return batch;
     }
     if (!backlog_.empty() || scan_now_) continue;
-    if (!unopened_.empty()) {
-      scan_now_ = true;
-      return Error::retry(unopened_.front() + (unopened_.size() == 1 ? "" : ", and others"));
-    }
+    if (auto missing = news_of_missing()) return *missing;
     if (batch.cursor != since && !since.empty()) {
       batch.more = true;
       return batch;
     }
-    if (watch_.wait(context, kScanEvery) == Wake::kStopped) return Batch{};
+    const Wake wake = watch_.wait(context, missing_.empty() ? kScanEvery : kTryAgain);
+    if (wake == Wake::kStopped) return Batch{};
+    if (wake == Wake::kElapsed && !missing_.empty()) {
+      said_.clear();
+      scan_now_ = true;
+    }
+  }
+}
+
+// The poll fails over what cannot be read, so that a person sees it, but not over the same again
+// before it was tried again: nothing else must wait for it.
+std::optional<Error> Maildir::news_of_missing() {
+  if (missing_.empty() || missing_ == said_) return std::nullopt;
+  said_ = missing_;
+  scan_now_ = true;
+  return Error::retry(missing_.front() + (missing_.size() == 1 ? "" : ", and others"));
+}
+
+void Maildir::miss_wanted_folders() {
+  std::string present;
+  for (const Folder& folder : folders_) present += (present.empty() ? "" : ", ") + folder.name;
+  for (const std::string& name : wanted_) {
+    const bool is_there = std::any_of(folders_.begin(), folders_.end(),
+                                      [&](const Folder& folder) { return folder.name == name; });
+    if (is_there) continue;
+    missing_.push_back("there is no folder '" + name + "' in " + root_.string() +
+                       (present.empty() ? "" : ", only " + present) +
+                       ": name it in 'folders' as the mail server does, or remove it there");
   }
 }
 
@@ -96,14 +118,13 @@ Result<std::vector<Maildir::Folder>> Maildir::find_folders() {
   }
   std::vector<Folder> folders;
   if (wanted("INBOX")) folders.push_back({"INBOX", root_});
-  for (std::filesystem::directory_iterator entry{root_, error}, end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    std::error_code unreadable;
-    if (name.size() < 2 || name[0] != '.' || !entry->is_directory(unreadable)) continue;
-    if (wanted(name.substr(1))) folders.push_back({name.substr(1), entry->path()});
-  }
-  if (error) return Error::retry("cannot look into " + root_.string() + ": " + error.message());
+  auto visited = kit::visit_folder(root_, [&](const std::string& name) {
+    if (name.size() < 2 || name[0] != '.' || !wanted(name.substr(1))) return true;
+    const std::filesystem::path path = root_ / name;
+    if (std::filesystem::is_directory(path, error)) folders.push_back({name.substr(1), path});
+    return true;
+  });
+  if (!visited) return visited.error();
   std::sort(folders.begin(), folders.end(), [](auto& a, auto& b) { return a.path < b.path; });
   return folders;
 }
@@ -128,7 +149,8 @@ Result<void> Maildir::scan(Context& context) {
   std::erase_if(found, [&](const Entry& entry) { return seen_.contains(entry.key); });
   backlog_.clear();
   add_to_backlog(std::move(found));
-  unopened_.clear();
+  missing_.clear();
+  miss_wanted_folders();
   scanned_ = std::chrono::steady_clock::now();
   scan_now_ = false;
   return {};
@@ -137,25 +159,16 @@ Result<void> Maildir::scan(Context& context) {
 Result<void> Maildir::list(const Folder& folder, const char* part, std::vector<MailKey>& keys,
                            std::vector<Entry>& found) {
   const std::filesystem::path path = folder.path / part;
-  const std::unique_ptr<DIR, CloseFolder> open{::opendir(path.c_str())};
-  if (!open) {
-    if (errno == ENOENT) return {};
-    return Error::retry("cannot look into " + path.string() + ": " + std::strerror(errno) +
-                        (errno == EACCES ? ": let the service's user read it" : ""));
-  }
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(open.get());
-    if (!entry) break;
-    if (entry->d_name[0] == '.' || entry->d_type == DT_DIR) continue;
-    const MailKey key = MailKey::of(folder.name, entry->d_name);
+  auto visited = kit::visit_folder(path, [&](const std::string& name) {
+    if (name[0] == '.') return true;
+    const MailKey key = MailKey::of(folder.name, name);
     keys.push_back(key);
-    if (!seen_.contains(key)) found.push_back({key, path.string() + '/' + entry->d_name});
-  }
-  if (errno != 0) {
-    return Error::retry("cannot look into " + path.string() + ": " + std::strerror(errno));
-  }
-  return {};
+    if (!seen_.contains(key)) found.push_back({key, path.string() + '/' + name});
+    return true;
+  });
+  // A Maildir may lack one of the two.
+  if (!visited && ::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
+  return visited;
 }
 
 // In the order of delivery, behind what waits already.
@@ -211,8 +224,8 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
                                  Context& context) {
   const Descriptor file{::open(entry.file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   const auto failed = [&](const char* act) {
-    unopened_.push_back(std::string{act} + " " + entry.file + ": " + std::strerror(errno) +
-                        (errno == EACCES ? ": let the service's user read it" : ""));
+    missing_.push_back(std::string{act} + " " + entry.file + ": " + std::strerror(errno) +
+                       (errno == EACCES ? ": let the service's user read it" : ""));
     return Taken::kNo;
   };
   if (file.get() < 0) {

@@ -37,7 +37,7 @@ class File {
   int fd_;
 };
 
-// Reads up to `size` bytes into `bytes`, whose memory is used again.
+// Reads up to `size` bytes into `bytes`, whose memory is used again; fewer at the end of the file.
 void read_at(int fd, std::uint64_t offset, std::uint64_t size, std::string& bytes) {
   bytes.resize(size);
   std::size_t have = 0;
@@ -45,7 +45,11 @@ void read_at(int fd, std::uint64_t offset, std::uint64_t size, std::string& byte
     const ssize_t count =
         ::pread(fd, bytes.data() + have, bytes.size() - have, static_cast<off_t>(offset + have));
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
+    if (count < 0 && have > 0) break;  // the next read begins there and says it
+    // A disk that fails is no end of the file.
+    if (count < 0)
+      throw Failure{Error::retry(std::string{"cannot read it: "} + std::strerror(errno))};
+    if (count == 0) break;
     have += static_cast<std::size_t>(count);
   }
   bytes.resize(have);
@@ -73,18 +77,23 @@ std::uint64_t tail_of(int fd, std::uint64_t offset) {
 
 bool is_empty_line(std::string_view line) { return line.empty() || line == "\r"; }
 
-// Somebody holds a lock for writing: by dot-lock, unless it was left behind, or by fcntl.
-bool is_locked(int fd, const std::filesystem::path& path) {
+// Somebody holds the dot-lock, unless it was left behind.
+bool has_dot_lock(const std::filesystem::path& path) {
   struct stat lock {};
-  if (::stat((path.string() + ".lock").c_str(), &lock) == 0) {
-    const auto made = std::chrono::system_clock::from_time_t(lock.st_mtim.tv_sec);
-    if (std::chrono::system_clock::now() - made < kStaleLock) return true;
-  }
-  struct flock wanted {};
-  wanted.l_type = F_RDLCK;
-  wanted.l_whence = SEEK_SET;
-  // Only asks; no lock is taken.
-  return ::fcntl(fd, F_GETLK, &wanted) == 0 && wanted.l_type == F_WRLCK;
+  if (::stat((path.string() + ".lock").c_str(), &lock) != 0) return false;
+  const auto made = std::chrono::system_clock::from_time_t(lock.st_mtim.tv_sec);
+  return std::chrono::system_clock::now() - made < kStaleLock;
+}
+
+// Keeps out who locks by fcntl(2) for as long as one batch is read, as every reader of an mbox
+// does: without, a mail could be made of two that a mail program is just moving. Never waited for;
+// ends with the descriptor. False while somebody writes.
+bool lock_for_reading(int fd) {
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  // A file system that has no locks is read without.
+  return ::fcntl(fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
 // The note that some IMAP servers keep as the first "mail" of a file.
@@ -174,7 +183,13 @@ Result<Batch> Mbox::poll(const Cursor& since, Context& context) {
   if (!place) return Error::permanent("the cursor was not made by this channel");
   for (;;) {
     (void)watch_.add(file_.parent_path(), kit::Watch::What::kEntriesAndContent);
-    auto batch = read(*place, context);
+    auto batch = [&]() -> Result<Batch> {
+      try {
+        return read(*place, context);
+      } catch (const Failure& failure) {
+        return Error::retry(file_.string() + ": " + failure.error().message);
+      }
+    }();
     if (!batch || context.stopping()) return batch;
     if (!batch->items.empty() || (!batch->cursor.empty() && batch->cursor != since)) {
       batch->more = true;
@@ -216,7 +231,7 @@ Result<Batch> Mbox::read(Place& place, Context& context) {
     return Error::permanent(file_.string() + " is not a regular file");
   }
   const auto size = static_cast<std::uint64_t>(info.st_size);
-  if (size > place.offset && is_locked(fd, file_)) {  // somebody is writing, perhaps all of it
+  if (!lock_for_reading(fd) || has_dot_lock(file_)) {  // somebody is writing, perhaps all of it
     unsettled_ = true;
     return Batch{};
   }
@@ -234,7 +249,13 @@ Result<Batch> Mbox::read(Place& place, Context& context) {
   before.head_hash = head_of(fd, place.offset);
   before.tail_hash = tail_of(fd, place.offset);
   while (place.offset < size && batch.items.size() < kMostItems && bytes < kMostBytes) {
-    auto found = next(fd, place.offset, size, context);
+    std::optional<Found> found;
+    try {
+      found = next(fd, place.offset, size, context);
+    } catch (const Failure&) {
+      if (batch.items.empty()) throw;
+      break;  // what was read so far is brought first
+    }
     if (!found) return Batch{};  // stop was asked for
     if (!found->complete && !quiet(fd, size)) {
       unsettled_ = true;
@@ -252,7 +273,7 @@ Result<Batch> Mbox::read(Place& place, Context& context) {
     place.offset = found->end;
   }
   if (::fstat(fd, &info) != 0 || static_cast<std::uint64_t>(info.st_size) < size ||
-      !fits(before, fd, size)) {
+      has_dot_lock(file_) || !fits(before, fd, size)) {
     // Rewritten under our eyes: what was read may be torn.
     unsettled_ = true;
     place = before;
@@ -371,10 +392,7 @@ bool Mbox::quiet(int fd, std::uint64_t size) {
     quiet_size_ = size;
   }
   struct stat info {};
-  if (::fstat(fd, &info) != 0 || static_cast<std::uint64_t>(info.st_size) != size ||
-      is_locked(fd, file_)) {
-    return false;
-  }
+  if (::fstat(fd, &info) != 0 || static_cast<std::uint64_t>(info.st_size) != size) return false;
   const auto written = std::chrono::system_clock::from_time_t(info.st_mtim.tv_sec) +
                        std::chrono::duration_cast<std::chrono::system_clock::duration>(
                            std::chrono::nanoseconds{info.st_mtim.tv_nsec});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The mails of an mbox file as they are appended. It only reads: no lock is held beyond looking
-// whether somebody else holds one, nothing is written.
+// The mails of an mbox file as they are appended. It only reads: while it does, others are kept
+// from rewriting the file by a read lock (fcntl), and a dot-lock of theirs is waited for.
 //
 // - A mail begins with a line "From ADDRESS DATE" at the start of the file or after an empty line.
 //   Content-Length is not believed.

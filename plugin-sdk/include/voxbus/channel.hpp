@@ -185,7 +185,8 @@ class Channel {
 
   // Fetches what is new since the cursor, which is empty at the first poll. Either returns it as a
   // Batch, or calls context.examine, emit and commit itself, in that order. May wait for something
-  // to arrive by context.wait() or wait_readable(), which end when stop is asked for.
+  // to arrive by context.wait() or wait_readable(), which end when stop is asked for. After a poll
+  // that threw, the next one finds a channel made anew, whose memory is the cursor alone.
   virtual Result<Batch> poll(const Cursor& since, Context& context) = 0;
 
   // Stop was asked for; Context tells every running call so by itself. Any thread; never blocks.

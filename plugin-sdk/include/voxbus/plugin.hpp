@@ -7,12 +7,15 @@
 //   explicit MyChannel(Settings settings);                      // or MyChannel()
 //   Result<void> probe(voxbus::Context& context);               // optional, see Channel
 // and derives from voxbus::Channel. Nothing that is thrown crosses the border: every function below
-// is noexcept and turns an exception into a status with its message.
+// is noexcept and turns an exception into a status with its message. A poll that threw may have
+// left its channel ahead of its cursor, with records taken and never brought: the next poll gets a
+// channel made anew from the same settings.
 #ifndef VOXBUS_PLUGIN_HPP
 #define VOXBUS_PLUGIN_HPP
 
 #include <concepts>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -23,10 +26,35 @@
 
 namespace voxbus::detail {
 
-// Behind the opaque voxbus_channel pointer.
-struct Instance {
-  const voxbus_host* host;
-  std::unique_ptr<Channel> channel;
+// Behind the opaque voxbus_channel pointer. The poll thread replaces the channel; the others hold
+// on to the one that they found.
+class Instance {
+ public:
+  Instance(const voxbus_host* of, std::string_view with) : host{of}, settings{with} {}
+
+  const voxbus_host* const host;
+  const std::string settings;  // the text that create() got
+  bool in_doubt = false;       // a poll of this channel threw; poll thread only
+
+  std::shared_ptr<Channel> channel() const {
+    const std::scoped_lock lock{mutex_};
+    return channel_;
+  }
+  void renew(std::shared_ptr<Channel> channel) {
+    const std::scoped_lock lock{mutex_};
+    channel_.swap(channel);
+    if (stopped_) channel_->stop();
+  }
+  void stop() noexcept {
+    const std::scoped_lock lock{mutex_};
+    stopped_ = true;
+    channel_->stop();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<Channel> channel_;
+  bool stopped_ = false;
 };
 
 inline voxbus_status report(const voxbus_call* call, voxbus_status status, std::string_view message,
@@ -67,12 +95,11 @@ voxbus_status guarded(const voxbus_call* call, voxbus_status fault,
   }
 }
 
-inline voxbus_status poll_channel(voxbus_channel* channel, const voxbus_call* call,
+inline voxbus_status poll_channel(const Instance& instance, const voxbus_call* call,
                                   voxbus_view cursor) {
-  auto& instance = *reinterpret_cast<Instance*>(channel);
   Context context{instance.host, call};
   const Cursor since{std::string{text(cursor)}};
-  const Result<Batch> batch = instance.channel->poll(since, context);
+  const Result<Batch> batch = instance.channel()->poll(since, context);
   if (!batch) return report(call, batch.error());
   if (!batch->items.empty() && batch->cursor.empty()) {
     return report(call, VOXBUS_PERMANENT, "poll returned items without a cursor that covers them");
@@ -115,20 +142,26 @@ struct Plugin {
     });
   }
 
+  // A channel of these settings, or what is wrong with them.
+  static Result<std::shared_ptr<Channel>> make(std::string_view text) {
+    Settings settings{};
+    const Problems problems = read_settings(text, settings);
+    if (!problems.empty())
+      return Error::permanent(std::string{clip(to_utf8(problems.joined()), 2048)});
+    if constexpr (std::constructible_from<Class, Settings>) {
+      return std::shared_ptr<Channel>{std::make_shared<Class>(std::move(settings))};
+    } else {
+      return std::shared_ptr<Channel>{std::make_shared<Class>()};
+    }
+  }
+
   static voxbus_status create(const voxbus_host* host, const voxbus_call* call, voxbus_view text,
                               voxbus_channel** channel) noexcept {
     return guarded(call, VOXBUS_PERMANENT, [&]() -> voxbus_status {
-      Settings settings{};
-      const Problems problems = read_settings(detail::text(text), settings);
-      if (!problems.empty())
-        return report(call, VOXBUS_PERMANENT, clip(to_utf8(problems.joined()), 2048));
-      auto instance = std::make_unique<Instance>();
-      instance->host = host;
-      if constexpr (std::constructible_from<Class, Settings>) {
-        instance->channel = std::make_unique<Class>(std::move(settings));
-      } else {
-        instance->channel = std::make_unique<Class>();
-      }
+      auto made = make(detail::text(text));
+      if (!made) return report(call, made.error());
+      auto instance = std::make_unique<Instance>(host, detail::text(text));
+      instance->renew(std::move(*made));
       *channel = reinterpret_cast<voxbus_channel*>(instance.release());
       return VOXBUS_OK;
     });
@@ -140,18 +173,30 @@ struct Plugin {
 
   static voxbus_status poll(voxbus_channel* channel, const voxbus_call* call,
                             voxbus_view cursor) noexcept {
-    return guarded(call, VOXBUS_FAULT, [&] { return poll_channel(channel, call, cursor); });
+    return guarded(call, VOXBUS_FAULT, [&]() -> voxbus_status {
+      auto& instance = *reinterpret_cast<Instance*>(channel);
+      if (instance.in_doubt) {
+        auto made = make(instance.settings);
+        if (!made) return report(call, made.error());
+        instance.renew(std::move(*made));
+      }
+      instance.in_doubt = true;
+      const voxbus_status status = poll_channel(instance, call, cursor);
+      instance.in_doubt = false;
+      return status;
+    });
   }
 
   static void stop(voxbus_channel* channel) noexcept {
-    reinterpret_cast<Instance*>(channel)->channel->stop();
+    reinterpret_cast<Instance*>(channel)->stop();
   }
 
   static voxbus_status probe(voxbus_channel* channel, const voxbus_call* call) noexcept {
     return guarded(call, VOXBUS_FAULT, [&]() -> voxbus_status {
       auto& instance = *reinterpret_cast<Instance*>(channel);
       Context context{instance.host, call};
-      const Result<void> able = static_cast<Class&>(*instance.channel).probe(context);
+      const auto present = instance.channel();
+      const Result<void> able = static_cast<Class&>(*present).probe(context);
       return able ? VOXBUS_OK : report(call, able.error());
     });
   }

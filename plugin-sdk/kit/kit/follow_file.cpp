@@ -12,6 +12,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "kit/folder.hpp"
+
 namespace voxbus::kit {
 namespace {
 
@@ -91,22 +93,24 @@ std::vector<FollowFile::Sibling> FollowFile::rotated() const {
   const std::string name = file_.filename().string();
   const std::string stem = file_.stem().string();
   const std::string extension = file_.extension().string();
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry{file_.parent_path(), error}, end;
-       !error && entry != end && found.size() < kMostSiblings; entry.increment(error)) {
-    const std::string other = entry->path().filename().string();
+  const auto visited = visit_folder(file_.parent_path(), [&](const std::string& other) {
     const auto follows = [&](const std::string& base) {
       return other.size() > base.size() + 1 && other.starts_with(base) &&
              (other[base.size()] == '.' || other[base.size()] == '-');
     };
     if (other == name || !(follows(name) || (follows(stem) && other.ends_with(extension))))
-      continue;
+      return true;
     const std::string suffix = other.substr(stem.size());
     const bool packed = other.ends_with(".gz") || other.ends_with(".xz") ||
                         other.ends_with(".bz2") || other.ends_with(".zst");
-    if (packed || (suffix.find_first_of("0123456789") == suffix.npos && suffix != ".old")) continue;
-    if (const auto look = look_at(entry->path())) found.push_back({entry->path(), *look});
-  }
+    const bool numbered = suffix.find_first_of("0123456789") != suffix.npos || suffix == ".old";
+    if (packed || !numbered) return true;
+    const std::filesystem::path path = file_.parent_path() / other;
+    if (const auto look = look_at(path)) found.push_back({path, *look});
+    return found.size() < kMostSiblings;
+  });
+  // To go on without them would pass over what stands in them.
+  if (!visited) throw Failure{visited.error()};
   // Names of one kind are the order of rotation itself; times are of a clock that may be set back.
   const auto kind = [](const Sibling& sibling) {
     return naming_of(number_in(sibling.path.filename().string()));

@@ -104,6 +104,8 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+constexpr std::size_t kMostWords = 1 << 20;  // bytes; the daemon keeps 256 KiB of them
+
 // Goes through the parts and gathers words and files.
 class Body {
  public:
@@ -122,12 +124,15 @@ class Body {
     const bool plain = std::all_of(pieces_.begin(), pieces_.end(),
                                    [](const Piece& piece) { return !piece.only_html(); });
     for (const Piece& piece : pieces_) {
+      if (record.text.size() + record.html.size() > kMostWords) break;
       if (plain) {
         record.text += (record.text.empty() ? "" : "\n") + piece.text;
       } else {
         record.html += piece.only_html() ? piece.html : "<pre>" + escaped(piece.text) + "</pre>";
       }
     }
+    // Cut where the daemon would cut it much earlier, rather than carried there.
+    if (record.text.size() > kMostWords) record.text = clip(record.text, kMostWords);
     record.attachments = std::move(files_);
   }
 
@@ -387,9 +392,11 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
 }  // namespace
 
 ReadMail read_mail(std::string_view bytes, std::string_view id,
-                   const MailOptions& options) noexcept {
+                   const MailOptions& options) {
   try {
     return parse(bytes, id, options);
+  } catch (const std::bad_alloc&) {
+    throw;  // says nothing of the mail
   } catch (const std::exception& error) {
     ReadMail mail;
     mail.unreadable = error.what();

@@ -2,13 +2,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <thread>
 
 #include "kit/mail_bytes.hpp"
 #include "mail_folder.hpp"
+#include "tests/failing_memory.hpp"
 #include "voxbus/contract.hpp"
 
 namespace {
@@ -21,6 +25,7 @@ using voxbus::email::tests::mail;
 using voxbus::email::tests::MailFolder;
 using voxbus::email::tests::sorted;
 using voxbus::email::tests::titles;
+using voxbus::kit::tests::FailingMemory;
 using voxbus::testing::Harness;
 using voxbus::testing::Outcome;
 
@@ -53,6 +58,42 @@ TEST_F(Maildir, BringsMailsInTheOrderOfTheirDelivery) {
   create();
   EXPECT_THAT(titles(harness_.drain()), ElementsAre("one", "two", "three"));
   EXPECT_THAT(titles(harness_.drain()), IsEmpty());
+}
+
+TEST_F(Maildir, SaysWhichFolderIsMissingAndReadsTheOthers) {
+  make(".Sales");
+  deliver(mail("one"), ".Sales");
+  create(R"(, "folders": ["Sales", "Slaes"])");
+  const Outcome first = harness_.drain();
+  EXPECT_THAT(titles(first), ElementsAre("one"));
+  EXPECT_EQ(first.status, VOXBUS_RETRY);
+  EXPECT_THAT(first.message, HasSubstr("there is no folder 'Slaes'"));
+  EXPECT_THAT(first.message, HasSubstr("only Sales"));
+  make(".Slaes");
+  deliver(mail("two"), ".Slaes");
+  EXPECT_THAT(titles(harness_.drain()), ElementsAre("two"));
+}
+
+TEST_F(Maildir, OneFileThatCannotBeOpenedHoldsUpNoOther) {
+  const int blocked = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);  // open(2) says ENXIO
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string place = (folder_ / "new" / "1767607200.M1P1.blocked").string();
+  ASSERT_LT(place.size(), sizeof address.sun_path);
+  place.copy(address.sun_path, place.size());
+  ASSERT_EQ(::bind(blocked, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  create();
+  const Outcome first = harness_.drain();
+  EXPECT_EQ(first.status, VOXBUS_RETRY);
+  EXPECT_THAT(first.message, HasSubstr("1767607200.M1P1.blocked"));
+  // The next poll does not fail over it again at once: it waits, and what comes is brought.
+  const std::jthread sender([this] {
+    std::this_thread::yield();
+    deliver(mail("one"));
+  });
+  const Outcome next = harness_.poll();
+  EXPECT_THAT(titles(next), ElementsAre("one")) << next.message;
+  ::close(blocked);
 }
 
 TEST_F(Maildir, NamesAMailByItsBytes) {
@@ -271,6 +312,38 @@ TEST_F(Maildir, DoesTheSameFromItsFile) {
   EXPECT_EQ(loaded->describe().find("isolation")->dump(), R"(["process"])");
   ASSERT_EQ(loaded->create(R"({"maildir":")" + folder_.string() + "\"}").status, VOXBUS_OK);
   EXPECT_THAT(titles(loaded->drain()), ElementsAre("one"));
+}
+
+// Wherever memory runs out in a poll, also after it had waited: what it had taken up is not lost.
+TEST_F(Maildir, APollThatRunsOutOfMemoryLosesNoMail) {
+  int failures = 0;
+  for (long allocations = 0;; allocations += 3) {
+    std::filesystem::remove_all(folder_);
+    make("");
+    FailingMemory memory{voxbus_plugin_entry};
+    Harness harness{memory.entry()};
+    ASSERT_EQ(harness.create(R"({"maildir":")" + folder_.string() + "\"}").status, VOXBUS_OK);
+    deliver(mail("before"));
+    ASSERT_THAT(titles(harness.drain()), ElementsAre("before"));
+    auto deliver_three = [&, done = false]() mutable {
+      if (std::exchange(done, true)) return;
+      const FailingMemory::Counting not_ours{false};
+      for (const char* subject : {"one", "two", "three"}) deliver(mail(subject));
+    };
+    harness.on_waiting([&](int) { deliver_three(); });
+    FailingMemory::let_succeed(allocations);
+    const Outcome interrupted = harness.poll();
+    if (!FailingMemory::failed()) break;
+    ++failures;
+    auto brought = titles(interrupted);
+    deliver_three();  // where it failed before it waited
+    const Outcome rest = harness.drain();
+    for (auto& title : titles(rest)) brought.push_back(std::move(title));
+    EXPECT_THAT(sorted(brought), ElementsAre("one", "three", "two"))
+        << "after " << allocations << " allocations: " << interrupted.status << ' '
+        << interrupted.message << ", then " << rest.status << ' ' << rest.message;
+  }
+  EXPECT_GT(failures, 20);
 }
 
 }  // namespace

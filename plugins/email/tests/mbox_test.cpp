@@ -5,7 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -19,12 +20,16 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using voxbus::email::is_envelope_line;
 using voxbus::email::unquoted;
 using voxbus::email::tests::mail;
 using voxbus::email::tests::MailFolder;
 using voxbus::email::tests::titles;
 using voxbus::testing::Outcome;
+
+constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+std::uint64_t failing_reads_from = kNowhere;  // a disk's bad place, for pread below
 
 constexpr const char* kEnvelope = "From nora@example.org Mon Jan  5 10:00:00 2026\n";
 
@@ -175,36 +180,76 @@ TEST_F(Mbox, BringsAMailAgainThatGrewAfterItWasTaken) {
   EXPECT_EQ(outcome.items[0].json().text("text"), "first half\nsecond half");
 }
 
-TEST_F(Mbox, WaitsWhileAnotherProgramHoldsALock) {
+// A mail program's lock, by fcntl (of a file description: it holds against us too) or by dot-lock.
+class LockedMbox : public Mbox, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void lock() {
+    if (GetParam() == std::string{"dot"}) return put(dot_lock_, "");
+    fd_ = ::open(file_.c_str(), O_RDWR | O_CLOEXEC);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    ASSERT_EQ(::fcntl(fd_, F_OFD_SETLK, &whole), 0);
+  }
+  void unlock() {
+    if (fd_ >= 0) ::close(fd_);
+    std::filesystem::remove(dot_lock_);
+  }
+
+ private:
+  std::filesystem::path dot_lock_ = folder_ / "support.mbox.lock";
+  int fd_ = -1;
+};
+
+TEST_P(LockedMbox, IsReadWhenTheLockIsGone) {
   append_mail("one");
-  put(folder_ / "support.mbox.lock", "");
+  lock();
   create();
   EXPECT_THAT(read(), IsEmpty());
-  std::filesystem::remove(folder_ / "support.mbox.lock");
-  // A write lock of another process: of our own none would be seen.
-  int ready[2];
-  int done[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  ASSERT_EQ(::pipe(done), 0);
-  const pid_t other = ::fork();
-  if (other == 0) {
-    const int fd = ::open(file_.c_str(), O_RDWR);
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    char byte = ::fcntl(fd, F_SETLK, &lock) == 0 ? 'y' : 'n';
-    (void)!::write(ready[1], &byte, 1);
-    (void)!::read(done[0], &byte, 1);
-    ::_exit(0);
-  }
-  char byte = 0;
-  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  ASSERT_EQ(byte, 'y');
-  EXPECT_THAT(read(), IsEmpty());
-  ASSERT_EQ(::write(done[1], &byte, 1), 1);
-  int status = 0;
-  ::waitpid(other, &status, 0);
+  unlock();
   EXPECT_THAT(read(), ElementsAre("one"));
-  for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
+}
+
+// Mails are moved down over the deleted ones first, and the file is cut at the end.
+TEST_P(LockedMbox, IsNotReadWhileMailsAreDeletedFromItsMiddle) {
+  std::vector<std::string> mails;
+  for (std::size_t i = 0; i < 6; ++i) {
+    std::string body;
+    for (std::size_t line = 0; line < 40 + 7 * i; ++line)
+      body += "body " + std::to_string(i) + "\n";
+    mails.push_back(kEnvelope + mail("subject " + std::to_string(i), body) + "\n");
+    append(mails.back());
+  }
+  create();
+  EXPECT_EQ(read().size(), 6u);
+  lock();
+  const std::string left = mails[0] + mails[4] + mails[5];
+  const int fd = ::open(file_.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_EQ(::pwrite(fd, left.data(), left.size(), 0), static_cast<ssize_t>(left.size()));
+  EXPECT_THAT(read(), IsEmpty());
+  ASSERT_EQ(::ftruncate(fd, static_cast<off_t>(left.size())), 0);
+  ::close(fd);
+  unlock();
+  age();
+  const Outcome outcome = harness_.drain();
+  ASSERT_THAT(titles(outcome), ElementsAre("subject 0", "subject 4", "subject 5"));
+  EXPECT_THAT(outcome.items[2].json().text("text"), Not(HasSubstr("body 4")));
+}
+INSTANTIATE_TEST_SUITE_P(Locks, LockedMbox, ::testing::Values("fcntl", "dot"),
+                         [](const auto& one) { return one.param; });
+
+TEST_F(Mbox, AnUnreadablePlaceOfTheDiskIsAnErrorAndNotTheEnd) {
+  append_mail("one");
+  append_mail("two");
+  create();
+  age();
+  failing_reads_from = std::filesystem::file_size(file_) - 20;
+  const Outcome outcome = harness_.drain();
+  EXPECT_THAT(titles(outcome), ElementsAre("one")) << "what stands before it is brought";
+  const Outcome again = harness_.poll();
+  EXPECT_EQ(again.status, VOXBUS_RETRY);
+  EXPECT_THAT(again.message, HasSubstr("support.mbox: cannot read it: Input/output error"));
+  failing_reads_from = kNowhere;
+  EXPECT_THAT(read(), ElementsAre("two"));
 }
 
 TEST_F(Mbox, IgnoresALockThatWasLeftBehind) {
@@ -285,3 +330,16 @@ TEST_F(Mbox, EndsItsWaitWithin200MillisecondsOfStop) {
 }
 
 }  // namespace
+
+// Stands before the system's, for the whole program.
+extern "C" ssize_t pread(int fd, void* out, std::size_t size, off_t from) {
+  const auto at = static_cast<std::uint64_t>(from);
+  if (at + size > failing_reads_from) {
+    if (at >= failing_reads_from) {
+      errno = EIO;
+      return -1;
+    }
+    size = failing_reads_from - at;
+  }
+  return ::syscall(SYS_pread64, fd, out, size, from);
+}

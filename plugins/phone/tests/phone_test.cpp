@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/failing_memory.hpp"
 #include "voxbus/contract.hpp"
 #include "voxbus/golden.hpp"
 #include "voxbus/testing.hpp"
@@ -20,6 +21,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using voxbus::kit::tests::FailingMemory;
 using voxbus::testing::golden_difference;
 using voxbus::testing::golden_lines;
 using voxbus::testing::Harness;
@@ -199,6 +201,29 @@ TEST_F(Phone, DoesTheSameFromItsFile) {
   create(*loaded);
   EXPECT_THAT(ids(loaded->drain()), ElementsAre("1767607200.1/1"));
   EXPECT_THAT(ids(loaded->drain()), IsEmpty());
+}
+
+// Wherever memory runs out in a poll: what it had read and not brought is read again.
+TEST_F(Phone, APollThatRunsOutOfMemoryLosesNoCall) {
+  int failures = 0;
+  for (long allocations = 0;; allocations += 7) {
+    std::filesystem::remove(file_);
+    FailingMemory memory{voxbus_plugin_entry};
+    Harness harness{memory.entry()};
+    for (int i = 0; i < 5; ++i) write(line(i));
+    create(harness);
+    ASSERT_EQ(harness.drain().items.size(), 5u);
+    for (int i = 5; i < 20; ++i) write(line(i));
+    FailingMemory::let_succeed(allocations);
+    const Outcome interrupted = harness.drain();
+    if (!FailingMemory::failed()) break;
+    ++failures;
+    std::set<std::string> brought;
+    for (const auto& id : ids(interrupted)) brought.insert(id);
+    for (const auto& id : ids(harness.drain())) brought.insert(id);
+    EXPECT_EQ(brought.size(), 15u) << "after " << allocations << " allocations";
+  }
+  EXPECT_GT(failures, 50);
 }
 
 }  // namespace

@@ -32,12 +32,23 @@ Script script;
 voxbus_status scripted_poll(voxbus_channel*, const voxbus_call* call, voxbus_view) {
   return script(call);
 }
-const voxbus_plugin kEntry{
-    sizeof(voxbus_plugin), VOXBUS_ABI_MAJOR, VOXBUS_ABI_MINOR, "org.example.scripted", "1.0.0",
-    raw::describe,         raw::create,      raw::destroy,     scripted_poll,          raw::stop,
-    raw::capability};
-
 voxbus_view view(std::string_view text) { return {text.data(), text.size()}; }
+
+bool create_commits = false;  // where only a poll may
+voxbus_status scripted_create(const voxbus_host* host, const voxbus_call* call,
+                              voxbus_view settings, voxbus_channel** channel) {
+  if (create_commits) {
+    EXPECT_EQ(call->commit(call, view("in create")), VOXBUS_MISUSE);
+  }
+  return raw::create(host, call, settings, channel);
+}
+constexpr voxbus_plugin scripted() {
+  auto entry = raw::entry("org.example.scripted");
+  entry.create = scripted_create;
+  entry.poll = scripted_poll;
+  return entry;
+}
+const voxbus_plugin kEntry = scripted();
 
 voxbus_status emit(const voxbus_call* call, std::string_view id, std::string_view raw) {
   voxbus_item item{};
@@ -60,6 +71,10 @@ voxbus_status fail(const voxbus_call* call, voxbus_status status) {
 
 class Gathering final : public Outlet {
  public:
+  [[nodiscard]] bool wait_for_credit() override {
+    if (on_wait) on_wait();
+    return true;
+  }
   [[nodiscard]] bool emit(model::Item item) override {
     if (on_emit) on_emit();
     items.push_back(std::move(item));
@@ -82,7 +97,7 @@ class Gathering final : public Outlet {
   std::vector<std::string> cursors, lines;
   std::vector<Outcome> polls;
   std::function<void(const Outcome&)> after_poll;
-  std::function<void()> on_emit;
+  std::function<void()> on_wait, on_emit;
 };
 
 class ChannelRunTest : public ::testing::Test {
@@ -199,8 +214,9 @@ TEST_F(ChannelRunTest, ARecordThatWaitsForCreditIsNotUnderSuspicion) {
     const auto examined = mark->examined();
     return examined ? examined->native_id : "nobody";
   };
-  std::vector<std::string> while_waiting;
-  outlet_.on_emit = [&] { while_waiting.push_back(suspect()); };
+  std::vector<std::string> while_waiting, while_sending;
+  outlet_.on_wait = [&] { while_waiting.push_back(suspect()); };
+  outlet_.on_emit = [&] { while_sending.push_back(suspect()); };
   run([&](const voxbus_call* call) {
     EXPECT_EQ(examine(call, "poison"), VOXBUS_SKIP);
     EXPECT_EQ(examine(call, "sound"), VOXBUS_OK);
@@ -213,7 +229,40 @@ TEST_F(ChannelRunTest, ARecordThatWaitsForCreditIsNotUnderSuspicion) {
     return emit(call, "unexamined", "x");
   });
   EXPECT_THAT(while_waiting, ElementsAre("nobody", "nobody", "nobody", "nobody"));
+  EXPECT_THAT(while_sending, ElementsAre("poison", "sound", "sound/2", "unexamined"))
+      << "to die while it is framed is this record's doing";
   EXPECT_THAT(outlet_.items, SizeIs(4));
+}
+
+TEST_F(ChannelRunTest, ACursorIsTakenInAPollOnly) {
+  create_commits = true;
+  run([](const voxbus_call* call) { return call->commit(call, view("in poll")); });
+  create_commits = false;
+  EXPECT_THAT(outlet_.cursors, ElementsAre("in poll"));
+  EXPECT_THAT(outlet_.lines, ElementsAre(HasSubstr("a cursor outside of poll")));
+}
+
+// Most likely for want of memory.
+TEST_F(ChannelRunTest, NoCursorCoversAnItemOverWhichTheHostItselfFailed) {
+  int failures = 0;
+  outlet_.on_emit = [&] {
+    if (++failures <= 3) throw std::bad_alloc();
+  };
+  run(
+      [&](const voxbus_call* call) {
+        const auto taken = emit(call, "too much", "its bytes");
+        if (taken != VOXBUS_OK) {
+          EXPECT_EQ(taken, VOXBUS_RETRY);
+          EXPECT_EQ(call->commit(call, view("beyond")), VOXBUS_MISUSE);
+          return taken;
+        }
+        return call->commit(call, view("end"));
+      },
+      4);
+  EXPECT_THAT(outlet_.cursors, ElementsAre("end"));
+  ASSERT_THAT(outlet_.items, SizeIs(1));
+  EXPECT_TRUE(outlet_.items[0].quarantined) << "three times is enough";
+  EXPECT_EQ(outlet_.items[0].raw, "its bytes");
 }
 
 // ---- which entries are accepted (rules 3 and 5 of the ABI)
