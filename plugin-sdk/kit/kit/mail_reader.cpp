@@ -391,8 +391,7 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
 
 }  // namespace
 
-ReadMail read_mail(std::string_view bytes, std::string_view id,
-                   const MailOptions& options) {
+ReadMail read_mail(std::string_view bytes, std::string_view id, const MailOptions& options) {
   try {
     return parse(bytes, id, options);
   } catch (const std::bad_alloc&) {
