@@ -60,6 +60,24 @@ Error cannot(const std::string& act, const boost::system::error_code& code) {
   return system_error(act, code.value());
 }
 
+// Whether a program listens on this Unix socket; a dead one's leaves only the name.
+bool is_answered(const std::filesystem::path& socket) {
+  asio::io_context unused;
+  Local::socket probe(unused);
+  boost::system::error_code code;
+  probe.open(Local(), code);
+  probe.non_blocking(true, code);
+  probe.connect(Local::endpoint(socket.string()), code);
+  return code != asio::error::connection_refused && code != asio::error::not_found;
+}
+
+// Which file a path names at present.
+std::optional<std::pair<dev_t, ino_t>> file_at(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return std::pair(status.st_dev, status.st_ino);
+}
+
 // Each connection is a descriptor; the usual soft limit of 1,024 would end before ours.
 void raise_descriptor_limit(std::uint32_t connections) {
   rlimit limit{};
@@ -82,6 +100,7 @@ struct Server::Parts {
   TurnAway turn_away;
   std::optional<tcp::acceptor> tcp_acceptor;
   std::optional<Local::acceptor> local_acceptor;
+  std::optional<std::pair<dev_t, ino_t>> local_file;  // the socket that we made
   asio::steady_timer beat_timer;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> guard;
   std::thread thread;
@@ -94,6 +113,7 @@ struct Server::Parts {
   Status open_local();
   Status write_endpoint();
   void run_loop();
+  void keep_running(asio::awaitable<void> (Parts::*body)());
   void begin_session(Session::Socket socket, Peer peer);
   bool make_room();
   void end_what_lost_its_token();
@@ -128,10 +148,14 @@ Status Server::Parts::open_local() {
     return permanent("cannot " + act +
                      ": a socket's path may have 107 bytes; set 'socket:' to a shorter one");
   VOXBUS_CHECK(make_directory(path.parent_path()));
-  // The journal's lock lets one daemon run, so a socket that is there is a dead one's.
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0) {
     if (!S_ISSOCK(there.st_mode)) return permanent("cannot " + act + ": something else is there");
+    if (is_answered(path)) {
+      return permanent("cannot " + act +
+                       ": another program answers there; is it a voxbusd with another state? Give "
+                       "each its own 'socket:'");
+    }
     ::unlink(path.c_str());
   }
   boost::system::error_code code;
@@ -144,6 +168,7 @@ Status Server::Parts::open_local() {
     return cannot(act, code);
   if (::stat(path.c_str(), &there) == 0) core.access.set_socket_group(there.st_gid);
   local_acceptor = std::move(acceptor);
+  local_file = file_at(path);
   return {};
 }
 
@@ -168,9 +193,9 @@ Result<std::unique_ptr<Server>> Server::start(Options options, journal::Journal&
     asio::post(p.core.loop, [&p, name] { p.core.ring_consumer(name); });
   });
   p.guard.emplace(asio::make_work_guard(p.core.loop));
-  asio::co_spawn(p.core.loop, p.accept_tcp(), asio::detached);
-  if (p.local_acceptor) asio::co_spawn(p.core.loop, p.accept_local(), asio::detached);
-  asio::co_spawn(p.core.loop, p.beat(), asio::detached);
+  p.keep_running(&Parts::accept_tcp);
+  if (p.local_acceptor) p.keep_running(&Parts::accept_local);
+  p.keep_running(&Parts::beat);
   p.thread = std::thread([&p] { p.run_loop(); });
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   VOXBUS_CHECK(p.write_endpoint());
@@ -181,6 +206,20 @@ Result<std::unique_ptr<Server>> Server::start(Options options, journal::Journal&
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { stop(); }
+
+// What is thrown in one of the server's own loops, most likely for want of memory, must not end it
+// in silence.
+void Server::Parts::keep_running(asio::awaitable<void> (Parts::*body)()) {
+  asio::co_spawn(core.loop, (this->*body)(), [this, body](const std::exception_ptr& thrown) {
+    if (!thrown || core.stopping) return;
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      log::error("the server goes on after: {}", error.what());
+    }
+    keep_running(body);
+  });
+}
 
 // A thread's entry: what a session throws ends that session, never the loop.
 void Server::Parts::run_loop() {
@@ -217,7 +256,9 @@ void Server::stop() {
   std::error_code ignored;
   if (!parts.core.options.endpoint.empty())
     std::filesystem::remove(parts.core.options.endpoint, ignored);
-  if (parts.local_acceptor) std::filesystem::remove(parts.core.options.socket, ignored);
+  // Only our own: somebody may have put another in its place.
+  if (parts.local_file && parts.local_file == file_at(parts.core.options.socket))
+    std::filesystem::remove(parts.core.options.socket, ignored);
 }
 
 std::uint16_t Server::port() const { return parts_->port; }

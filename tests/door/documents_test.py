@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("daemon/**/README.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("daemon/**/README.md")])
 MANUALS = sorted((ROOT / "docs/man").iterdir())
 
 
@@ -53,6 +53,12 @@ class Documents(unittest.TestCase):
         for document in [*DOCUMENTS, *ROOT.glob("conf/**/*.yaml"), *ROOT.glob("conf/**/*.py")]:
             for verb in re.findall(r"\./dev (\w+)", document.read_text(encoding="utf-8")):
                 self.assertIn(verb, verbs, document)
+
+    def test_the_page_on_http_has_every_route_and_no_other(self):
+        served = re.findall(r'\{"(GET|PUT|POST|DELETE)", "([^"]+)"', read("daemon/serve/router.cpp"))
+        told = re.findall(r"(?m)^\| `(GET|PUT|POST|DELETE) ([^`]+)`", read("docs/http.md"))
+        self.assertGreater(len(served), 15)
+        self.assertEqual(sorted(served), sorted((method, re.sub(r"{\w+}", "{}", path)) for method, path in told))
 
     def test_every_floor_says_why_it_exists_what_belongs_there_and_what_never(self):
         for folder in (ROOT / "daemon").iterdir():

@@ -246,6 +246,27 @@ TEST_F(ServingAccess, TakesOverADeadDaemonsSocketButNothingElse) {
   EXPECT_EQ(*read_file(options.socket), "precious");
 }
 
+TEST_F(ServingAccess, TakesNoSocketAwayFromWhoAnswersThere) {
+  start();
+  auto second = options;
+  second.endpoint = journal.folder() / "second.json";
+  const auto refused = Server::start(second, *journal, *feed, *consumers);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("another program answers there"));
+  EXPECT_THAT(refused.error().message, HasSubstr(options.socket.string()));
+  auto local = connect_local();
+  local.say("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(local.reply()->status, 200u);
+}
+
+TEST_F(ServingAccess, RemovesAtItsEndOnlyTheSocketThatItMade) {
+  start();
+  std::filesystem::remove(options.socket);
+  ASSERT_TRUE(replace_file(options.socket, "somebody else's"));
+  stop();
+  EXPECT_TRUE(std::filesystem::exists(options.socket));
+}
+
 TEST_F(ServingAccess, SaysClearlyWhereItCannotListen) {
   start();
   auto second = options;
