@@ -237,6 +237,26 @@ TEST(Harness, NoticesAnEmptyOrOverlongNativeId) {
               HasSubstr("native id of 1025 bytes"));
 }
 
+TEST(Harness, NoticesWhatAPluginInCFillsInWrongly) {
+  auto nowhere = item("1", R"({"kind":"post"})");
+  nowhere.raw = {nullptr, 7};
+  EXPECT_THAT(violation_of(nowhere), HasSubstr("raw bytes of 7 bytes at no address"));
+  auto files = item("1", R"({"kind":"post"})");
+  files.attachment_count = 1;
+  EXPECT_THAT(violation_of(files), HasSubstr("an attachment that is none"));
+  auto seconds = item("1", R"({"kind":"post"})");
+  seconds.flags = VOXBUS_ITEM_HAS_OCCURRED;
+  seconds.occurred_at = std::numeric_limits<std::int64_t>::max();
+  EXPECT_THAT(violation_of(seconds), HasSubstr("microseconds since 1970"));
+  auto entry = voxbus::detail::Plugin<Scripted>::kEntry;
+  entry.id = "";
+  EXPECT_THROW(Harness{entry}, ContractViolation);
+  entry = voxbus::detail::Plugin<Scripted>::kEntry;
+  entry.id = "org.example.another";
+  Harness another{entry};
+  EXPECT_THROW((void)another.describe(), ContractViolation);
+}
+
 TEST(Harness, NoticesARecordOutsideTheSchema) {
   EXPECT_THAT(violation_of(item("1", R"({"text":"x"})")), HasSubstr("record.kind is missing"));
   EXPECT_THAT(violation_of(item("1", R"({"kind":"letter"})")), HasSubstr("unknown value"));

@@ -23,7 +23,8 @@ class Phone final : public Channel {
   static constexpr About kAbout{.id = "org.voxbus.phone",
                                 .version = "0.1.0",
                                 .summary = "Call records of an Asterisk Master.csv",
-                                .isolation = Isolation::kProcessOrInline};
+                                .isolation = Isolation::kProcessOrInline,
+                                .max_item = Size::mebibytes(4)};
   struct Settings {
     std::filesystem::path file;
     std::string time_zone = "local";

@@ -100,7 +100,10 @@ class Harness {
     };
     if (entry_.describe(&writer.base) != VOXBUS_OK) violated("describe failed");
     raise();
-    return Json::parse(writer.text).value();
+    Json manifest = Json::parse(writer.text).value();
+    if (manifest.text("id") != entry_.id) violated("the manifest's id is not the entry's");
+    raise();
+    return manifest;
   }
 
   Outcome create(std::string settings = "{}") {
@@ -225,6 +228,10 @@ class Harness {
     if (wake_fd_ < 0) throw std::runtime_error("cannot make an event descriptor");
     if (entry.size < sizeof(voxbus_plugin)) throw ContractViolation("the entry is too small");
     if (entry.abi_major != VOXBUS_ABI_MAJOR) throw ContractViolation("another ABI major");
+    if (!entry.id || !*entry.id) throw ContractViolation("the entry has no id");
+    if (!entry.describe || !entry.create || !entry.destroy || !entry.poll || !entry.stop) {
+      throw ContractViolation("the entry lacks a function");
+    }
     host_.harness = this;
     host_.base = {sizeof(voxbus_host), VOXBUS_ABI_MAJOR, VOXBUS_ABI_MINOR, &service};
   }
@@ -294,6 +301,7 @@ class Harness {
       return VOXBUS_STOPPED;
     }
     const std::size_t before = self.violation_count();
+    if (!item) return self.violated("emitted no item"), VOXBUS_MISUSE;
     Seen seen = self.take(*item);
     if (self.violation_count() != before) return VOXBUS_MISUSE;
     from(call)->outcome.uncovered.push_back(std::move(seen));
@@ -311,7 +319,7 @@ class Harness {
       return VOXBUS_MISUSE;
     }
     if (self.stopped_) return VOXBUS_STOPPED;
-    self.cursor_ = detail::text(cursor);
+    self.cursor_ = self.text_of(cursor, "a cursor");
     Outcome& outcome = running.outcome;
     std::move(outcome.uncovered.begin(), outcome.uncovered.end(),
               std::back_inserter(outcome.items));
@@ -327,14 +335,15 @@ class Harness {
       self.violated("examined an id of " + std::to_string(id.size) + " bytes");
       return VOXBUS_MISUSE;
     }
-    self.examined_.emplace_back(detail::text(id));
+    self.examined_.emplace_back(self.text_of(id, "an examined id"));
     return self.quarantined_.contains(self.examined_.back()) ? VOXBUS_SKIP : VOXBUS_OK;
   }
 
   static void fail(const voxbus_call* call, const voxbus_failure* failure) {
     if (!allowed(call, "fail")) return;
     Outcome& outcome = from(call)->outcome;
-    outcome.message = detail::text(failure->message);
+    if (!failure) return from(call)->harness->violated("failed with no failure");
+    outcome.message = from(call)->harness->text_of(failure->message, "a failure's words");
     outcome.retry_after = std::chrono::milliseconds{failure->retry_after_ms};
     if (!is_utf8(outcome.message)) from(call)->harness->violated("a failure's words are not UTF-8");
   }
@@ -377,24 +386,34 @@ class Harness {
   Seen take(const voxbus_item& item) {
     Seen seen;
     if (item.size < sizeof(voxbus_item)) return violated("an item's size is not filled in"), seen;
-    seen.native_id = detail::text(item.native_id);
+    seen.native_id = text_of(item.native_id, "a native id");
     seen.flags = item.flags;
     if (item.flags & VOXBUS_ITEM_HAS_VERSION) seen.version = item.version;
     if (item.flags & VOXBUS_ITEM_HAS_OCCURRED) seen.occurred_at = item.occurred_at;
-    seen.record = detail::text(item.record);
-    seen.raw = detail::text(item.raw);
+    if (seen.occurred_at < kFirstYear || seen.occurred_at > kLastYear) {
+      violated("a time outside the years 1 to 9999; it is in microseconds since 1970");
+    }
+    seen.record = text_of(item.record, "a record");
+    seen.raw = text_of(item.raw, "raw bytes");
     if (seen.native_id.empty() || seen.native_id.size() > 1024) {
       violated("a native id of " + std::to_string(seen.native_id.size()) + " bytes");
     }
     if (!is_utf8(seen.native_id)) violated("a native id that is not UTF-8");
     for (std::uint64_t i = 0; i < item.attachment_count; ++i) {
-      const voxbus_attachment& file = *item.attachments[i];
-      seen.attachments.push_back({std::string{detail::text(file.name)},
-                                  std::string{detail::text(file.media)},
-                                  std::string{detail::text(file.bytes)}});
+      const voxbus_attachment* file = item.attachments ? item.attachments[i] : nullptr;
+      if (!file) return violated("an attachment that is none"), seen;
+      seen.attachments.push_back({std::string{text_of(file->name, "an attachment's name")},
+                                  std::string{text_of(file->media, "an attachment's media")},
+                                  std::string{text_of(file->bytes, "an attachment's bytes")}});
     }
     check_record(seen);
     return seen;
+  }
+
+  std::string_view text_of(voxbus_view view, const char* what) {
+    if (view.data || view.size == 0) return detail::text(view);
+    violated(std::string{what} + " of " + std::to_string(view.size) + " bytes at no address");
+    return {};
   }
 
   void check_record(const Seen& seen) {
@@ -429,6 +448,9 @@ class Harness {
     while (::read(wake_fd_, &count, sizeof count) > 0) {
     }
   }
+
+  static constexpr std::int64_t kFirstYear = -62'135'596'800'000'000;  // microseconds
+  static constexpr std::int64_t kLastYear = 253'402'300'799'999'999;
 
   const voxbus_plugin& entry_;
   int wake_fd_;

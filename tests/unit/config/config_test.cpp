@@ -157,6 +157,15 @@ TEST_F(ConfigurationTest, DurationsAndSizesHaveBounds) {
   }
 }
 
+TEST_F(ConfigurationTest, MemoryMustSufficeForTheLargestItems) {
+  channel("  server: x\n", "memory: 128MiB\n");
+  EXPECT_THAT(report(),
+              HasSubstr("a memory of 128.0 MiB is too little for items of up to 32.0 MiB"));
+  EXPECT_THAT(report(), HasSubstr("write 'memory: 384MiB' or more"));
+  channel("  server: x\n", "memory: 384MiB\n");
+  EXPECT_EQ(report(), "");
+}
+
 TEST_F(ConfigurationTest, AFolderThatCannotBeReadIsNotTakenForAnEmptyOne) {
   write("channels.d", "a file where a folder belongs");
   loaded();
