@@ -6,7 +6,30 @@
 #include <clocale>
 #include <csignal>
 
+#include "base/text.hpp"
 #include "cli/commands.hpp"
+
+namespace {
+
+// A word that is no command, and which may have been meant.
+int refuse_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  std::vector<std::string> known;
+  std::string all;
+  for (const auto* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(command->get_name());
+    all += (all.empty() ? "" : ", ") + known.back();
+  }
+  const auto words = app.remaining(true);
+  const auto meant = words.empty() ? std::nullopt : voxbus::did_you_mean(words.front(), known);
+  fmt::print(stderr, "voxbus{}: {}; {}\n", at == &app ? "" : " " + at->get_name(),
+             words.empty() ? "a command is missing" : "there is no command '" + words.front() + "'",
+             meant ? "did you mean '" + *meant + "'?" : "there are " + all);
+  return voxbus::cli::kMisused;
+}
+
+}  // namespace
 
 int main(int count, char** arguments) {
   using namespace voxbus::cli;
@@ -40,6 +63,10 @@ int main(int count, char** arguments) {
   try {
     app.parse(count, arguments);
     return 0;
+  } catch (const CLI::RequiredError& error) {
+    const bool command =
+        std::string_view(error.what()).find("subcommand") != std::string_view::npos;
+    return command ? refuse_command(app) : (static_cast<void>(app.exit(error)), kMisused);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kMisused;
   } catch (const Trouble& trouble) {

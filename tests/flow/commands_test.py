@@ -142,7 +142,11 @@ class Commands(unittest.TestCase):
             json.loads(done.stdout)
 
     def test_usage_is_2_and_an_absent_daemon_69(self):
-        self.assertEqual(self.daemon.voxbus("no-such-command", check=False).returncode, 2)
+        for words, said in ((["statu"], "there is no command 'statu'; did you mean 'status'?"), ([], "a command is missing"),
+                            (["journal", "verfy"], "there is no command 'verfy'; did you mean 'verify'?")):
+            done = subprocess.run([BUILD / "bin" / "voxbus", *words], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((2, ""), (done.returncode, done.stdout))
+            self.assertIn(said, done.stderr)
         absent = self.daemon.folder / "absent"
         (absent / "channels.d").mkdir(parents=True, exist_ok=True)
         (absent / "voxbus.yaml").write_text(f"state: {absent}/state\n")
