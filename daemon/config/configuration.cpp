@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "config/mapping.hpp"
+#include "config/places.hpp"
 #include "model/limits.hpp"
 #include "voxbus/abi.h"
 
@@ -47,13 +48,15 @@ bool is_origin(std::string_view origin) {
 // Reads a list of words that all must be of one kind.
 void read_words(Mapping& in, const char* key, std::vector<std::string>& out,
                 bool (*is_right)(std::string_view), const char* what, const char* example) {
-  in.words(key, out);
-  for (const auto& word : out) {
-    if (!is_right(word))
-      in.report(in.node(key)->mark,
-                "'" + utf8_repaired(utf8_prefix(word, 64)) + "' in '" + key + "' is " + what,
+  if (!in.node(key)) return;
+  out.clear();
+  in.each_word(key, [&](const Node& word) {
+    out.push_back(word.scalar);
+    if (!is_right(word.scalar))
+      in.report(word.mark,
+                "'" + utf8_repaired(utf8_prefix(word.scalar, 64)) + "' in '" + key + "' is " + what,
                 example);
-  }
+  });
 }
 
 void read_region(Mapping& in, std::string& region) {
@@ -63,24 +66,16 @@ void read_region(Mapping& in, std::string& region) {
   }
 }
 
-void read_daemon(const Document& document, Configuration& out, Problems& problems) {
+// Without all that voxbus.yaml says of them nobody knows which plugins there are.
+enum class Plugins { known, unknown };
+
+Plugins read_daemon(const Document& document, Configuration& out, Problems& problems) {
   Mapping in(document, document.root(), problems, "voxbus.yaml");
-  in.text("listen", out.listen);
-  if (const auto* node = in.node("listen"); node && out.listen.rfind(':') == std::string::npos) {
-    in.report(node->mark, "'listen' must be ADDRESS:PORT", "as 127.0.0.1:8420");
-  }
-  std::string path;
-  if (in.text("socket", path)) out.socket = path;
-  if (in.text("state", path)) {
-    out.state = path;
-    if (path.empty() || path.front() != '/')
-      in.report(in.node("state")->mark, "'state' must be an absolute path");
-  }
-  std::vector<std::string> folders;
-  if (in.node("plugins")) {
-    in.words("plugins", folders);
-    out.plugin_folders.assign(folders.begin(), folders.end());
-  }
+  read_listen(in, out.listen);
+  read_socket(in, out.socket);
+  read_state(in, out.state);
+  const auto plugins =
+      read_plugin_folders(in, out.plugin_folders) ? Plugins::known : Plugins::unknown;
   if (in.text("installation", out.installation) && !is_channel_name(out.installation)) {
     in.report(in.node("installation")->mark,
               "'installation' may hold a-z, 0-9 and '-' only, at most 63");
@@ -105,6 +100,7 @@ void read_daemon(const Document& document, Configuration& out, Problems& problem
     out.master_key = read_secret(document, *key, "master_key", problems);
   }
   in.finish();
+  return plugins;
 }
 
 void read_begin(Mapping& in, Begin& begin) {
@@ -171,9 +167,6 @@ void check_memory(Mapping& in, const Node& plugin, const Channel& channel) {
                 format_size(channel.max_item) + ", as plugin '" + channel.plugin + "' brings them",
             "write 'memory: " + std::to_string((least + (1 << 20) - 1) >> 20) + "MiB' or more");
 }
-
-// Without a readable voxbus.yaml nobody knows where plugins are.
-enum class Plugins { known, unknown };
 
 Channel read_channel(const fs::path& file, const Configuration& all, Plugins plugins,
                      Problems& problems) {
@@ -246,12 +239,13 @@ Configuration load(const fs::path& directory, Problems& problems) {
   // "Not there" means defaults; "may not be looked at" must not.
   if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
     if (const auto document = Document::read(main_file, problems)) {
-      read_daemon(*document, out, problems);
+      plugins = read_daemon(*document, out, problems);
     } else {
       plugins = Plugins::unknown;
+      out.plugin_folders.clear();
     }
   }
-  if (plugins == Plugins::known) out.manifests = find_manifests(out.plugin_folders, problems);
+  out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
     auto channel = read_channel(file, out, plugins, problems);
     const auto twin = std::find_if(out.channels.begin(), out.channels.end(),

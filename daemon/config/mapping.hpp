@@ -80,21 +80,26 @@ class Mapping {
       out = static_cast<Number>(number);
     }
   }
-  // One word or a list of words.
-  void words(std::string_view key, std::vector<std::string>& out) {
+  // One word or a list of words. `take` is called with the node of each.
+  template<class Take>
+  void each_word(std::string_view key, Take take) {
     const auto* found = node(key);
     if (!found) return;
-    out.clear();
-    if (found->kind == Node::Kind::scalar) out.push_back(found->scalar);
+    if (found->kind == Node::Kind::scalar) take(*found);
     for (const auto& item : found->items) {
       if (item.kind == Node::Kind::scalar) {
-        out.push_back(item.scalar);
+        take(item);
       } else {
         report(item.mark, "'" + std::string(key) + "' must list words");
       }
     }
     if (found->kind == Node::Kind::mapping)
       report(found->mark, "'" + std::string(key) + "' must be a word or a list");
+  }
+  void words(std::string_view key, std::vector<std::string>& out) {
+    if (!node(key)) return;
+    out.clear();
+    each_word(key, [&](const Node& word) { out.push_back(word.scalar); });
   }
   // One of a few words.
   template<class Choice>

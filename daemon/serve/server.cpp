@@ -12,11 +12,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <charconv>
 #include <thread>
 
 #include "base/log.hpp"
 #include "base/posix.hpp"
+#include "config/places.hpp"
 #include "serve/core.hpp"
 #include "serve/session.hpp"
 #include "serve/turn_away.hpp"
@@ -30,31 +30,6 @@ using Local = asio::local::stream_protocol;
 constexpr std::uint32_t kUnixConnections = 256;
 constexpr std::chrono::seconds kBeat{1};
 constexpr std::chrono::milliseconds kAcceptPause{100};
-
-struct Listen {
-  tcp::endpoint endpoint;
-  std::string host;
-};
-
-Result<Listen> parse_listen(const std::string& text) {
-  const auto colon = text.rfind(':');
-  const auto bad = permanent("cannot listen on '" + text +
-                             "': write ADDRESS:PORT, as 127.0.0.1:8420 or [::1]:8420");
-  if (colon == text.npos || colon == 0) return bad;
-  auto host = text.substr(0, colon);
-  std::uint16_t port = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, code] = std::from_chars(text.data() + colon + 1, end, port);
-  if (code != std::errc{} || stop != end) return bad;
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  const auto bare = bracketed             ? host.substr(1, host.size() - 2)
-                    : host == "localhost" ? "127.0.0.1"
-                                          : host;
-  boost::system::error_code failed;
-  const auto address = asio::ip::make_address(bare, failed);
-  if (failed || address.is_v6() != bracketed) return bad;
-  return Listen{{address, port}, host};
-}
 
 Error cannot(const std::string& act, const boost::system::error_code& code) {
   return system_error(act, code.value());
@@ -124,14 +99,16 @@ struct Server::Parts {
 };
 
 Status Server::Parts::open_tcp() {
-  VOXBUS_TRY(listen, parse_listen(core.options.listen));
+  VOXBUS_TRY(listen, config::parse_listen(core.options.listen));
   boost::system::error_code code;
+  const tcp::endpoint endpoint(asio::ip::make_address(listen.address, code), listen.port);
+  if (code) return cannot("listen on " + core.options.listen, code);
   tcp::acceptor acceptor(core.loop);
   const auto act = "listen on " + core.options.listen;
-  if (acceptor.open(listen.endpoint.protocol(), code); code) return cannot(act, code);
+  if (acceptor.open(endpoint.protocol(), code); code) return cannot(act, code);
   if (acceptor.set_option(asio::socket_base::reuse_address(true), code); code)
     return cannot(act, code);
-  if (acceptor.bind(listen.endpoint, code); code) return cannot(act, code);
+  if (acceptor.bind(endpoint, code); code) return cannot(act, code);
   if (acceptor.listen(asio::socket_base::max_listen_connections, code); code)
     return cannot(act, code);
   port = acceptor.local_endpoint().port();
@@ -144,9 +121,10 @@ Status Server::Parts::open_local() {
   const auto& path = core.options.socket;
   if (path.empty()) return {};
   const auto act = "listen on " + path.string();
-  if (path.string().size() > 107)
-    return permanent("cannot " + act +
-                     ": a socket's path may have 107 bytes; set 'socket:' to a shorter one");
+  if (path.string().size() > config::kMaxSocketPath)
+    return permanent("cannot " + act + ": a socket's path may have " +
+                     std::to_string(config::kMaxSocketPath) +
+                     " bytes; set 'socket:' to a shorter one");
   VOXBUS_CHECK(make_directory(path.parent_path()));
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 
 #include "../testing.hpp"
@@ -278,6 +279,71 @@ TEST_F(ConfigurationTest, RegionsHostsAndOriginsMustBeSuch) {
     write("voxbus.yaml", plugins + wrong + "\n");
     EXPECT_NE(report(), "") << wrong;
   }
+}
+
+TEST_F(ConfigurationTest, ListensOnAddressesAndLocalhost) {
+  for (const auto* right :
+       {"127.0.0.1:8420", "localhost:0", "0.0.0.0:65535", "'[::1]:8420'", "'[fe80::1%lo]:1'"}) {
+    write("voxbus.yaml", std::string("listen: ") + right + "\n");
+    EXPECT_EQ(report(), "") << right;
+  }
+  for (const auto* wrong :
+       {"foo:bar", "127.0.0.1:99999", "'127.0.0.1:'", "127.0.0.1", ":8420", "'::1:8420'", "'[::1]'",
+        "'[127.0.0.1]:1'", "bus.example.org:8420", "127.0.0.1:+1", "127.0.0.1:80a",
+        "'[fe80::1%]:1'", "\"127.0.0.1\\0:1\"", "''", "8420", "[127.0.0.1, 1]"}) {
+    write("voxbus.yaml", std::string("state: /var/lib/voxbus\nlisten: ") + wrong + "\n");
+    EXPECT_THAT(report(), HasSubstr("voxbus.yaml:2:9: 'listen' ")) << wrong;
+    EXPECT_TRUE(problems.fatal()) << wrong;
+  }
+}
+
+TEST_F(ConfigurationTest, ASocketIsAnAbsolutePathThatTheKernelTakes) {
+  const auto longest = "/" + std::string(106, 'x');
+  write("voxbus.yaml", "socket: " + longest + "\n");
+  EXPECT_EQ(report(), "");
+  EXPECT_EQ(configuration.socket, longest);
+  write("file", "");
+  const auto file = (folder / "file").string();
+  for (const auto& wrong : {std::string("rel/x.sock"), longest + "x", std::string("''"), file,
+                            file + "/x.sock", folder.string(), folder.string() + "/new/",
+                            std::string("\"/x\\0y\""), std::string("[/x]")}) {
+    write("voxbus.yaml", "socket: " + wrong + "\n");
+    EXPECT_THAT(report(), HasSubstr("voxbus.yaml:1:9: 'socket' ")) << wrong;
+    EXPECT_TRUE(problems.fatal()) << wrong;
+  }
+}
+
+TEST_F(ConfigurationTest, TheStateIsAFolderOfItsOwn) {
+  write("file", "");
+  for (const auto& right :
+       {folder.string(), (folder / "not" / "yet").string(), (folder / "plugins" / "..").string()}) {
+    write("voxbus.yaml", "state: " + right + "\n");
+    EXPECT_EQ(report(), "") << right;
+    EXPECT_EQ(configuration.state, right);
+  }
+  for (const auto& wrong :
+       {std::string("/"), std::string("//"), std::string("/tmp/.."), std::string("rel"),
+        std::string("''"), (folder / "file").string(), (folder / "file" / "below").string(),
+        (folder / "plugins" / ".." / "file").string(), std::string("\"/x\\0y\"")}) {
+    write("voxbus.yaml", "state: " + wrong + "\n");
+    EXPECT_THAT(report(), HasSubstr("voxbus.yaml:1:8: 'state' ")) << wrong;
+    EXPECT_TRUE(problems.fatal()) << wrong;
+  }
+}
+
+TEST_F(ConfigurationTest, PluginFoldersAreAbsolutePathsAndEachWrongOneIsShown) {
+  channel("  server: x\n  port: 70000\n");
+  write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + ", rel, '']\n");
+  const auto text = report();
+  const auto column = [&](std::size_t after) {
+    return "voxbus.yaml:1:" + std::to_string(12 + (folder / "plugins").string().size() + after);
+  };
+  EXPECT_THAT(text, HasSubstr(column(1) + ": 'plugins' must be an absolute path"));
+  EXPECT_THAT(text, HasSubstr(column(6) + ": 'plugins' must be an absolute path"));
+  EXPECT_TRUE(problems.fatal());
+  EXPECT_THAT(text, HasSubstr("must be at most 65535")) << "what is right is used";
+  write("voxbus.yaml", "plugins: rel\n");
+  EXPECT_THAT(report(), testing::Not(HasSubstr("no plugin"))) << "nobody knows";
 }
 
 TEST_F(ConfigurationTest, NamesEachKnownKeyOnce) {
