@@ -7,6 +7,8 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,13 +28,15 @@ class Mapping {
     if (node.kind != Node::Kind::mapping && node.kind != Node::Kind::null) {
       report(node.mark, "expected 'key: value' lines here");
     }
+    for (const auto& member : node.members) members_.emplace(member.key, &member.value);
   }
 
   // The member's node, made known; null when it is absent or empty.
   const Node* node(std::string_view key) {
-    if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
-    const auto* found = node_.find(key);
-    return found && found->kind != Node::Kind::null ? found : nullptr;
+    if (asked_.emplace(key).second) known_.emplace_back(key);
+    const auto found = members_.find(key);
+    return found != members_.end() && found->second->kind != Node::Kind::null ? found->second
+                                                                              : nullptr;
   }
   // The same, and its absence is a problem.
   const Node* required(std::string_view key) {
@@ -123,24 +127,20 @@ class Mapping {
   }
 
   // A line that may be a misspelt secret is not shown whole: one that is near to a secret's name,
-  // or to none at all where there are secrets.
+  // or to none at all where there are secrets. Beyond kMostUnknown the rest is counted only.
   void finish(std::string_view noun = "key", const std::vector<std::string>& secrets = {}) {
+    std::size_t count = 0;
+    Mark next;
     for (const auto& member : node_.members) {
-      bool known = false;
-      for (const auto& name : known_) known = known || name == member.key;
-      if (known) continue;
-      const auto meant = did_you_mean(member.key, known_);
-      std::string all;
-      for (const auto& name : known_) all += (all.empty() ? "" : ", ") + name;
-      const bool may_be_secret =
-          !secrets.empty() &&
-          (!meant || std::find(secrets.begin(), secrets.end(), *meant) != secrets.end());
-      const auto say = may_be_secret ? &Document::report_key : &Document::report;
-      (document_.*say)(problems_, member.mark,
-                       "unknown " + std::string(noun) + " '" +
-                           utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
-                       meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
+      if (asked_.contains(member.key)) continue;
+      if (++count <= kMostUnknown) report_unknown(member, noun, secrets);
+      if (count == kMostUnknown + 1) next = member.mark;
     }
+    if (count <= kMostUnknown) return;
+    const auto more = count - kMostUnknown;
+    document_.report_key(problems_, next,
+                         "and " + std::to_string(more) + " more unknown " + std::string(noun) +
+                             (more == 1 ? "" : "s") + " for " + what_);
   }
 
   void report(Mark mark, std::string message, std::string remedy = {}) {
@@ -148,6 +148,23 @@ class Mapping {
   }
 
  private:
+  // More of one kind help nobody, and a file may hold tens of thousands.
+  static constexpr std::size_t kMostUnknown = 20;
+
+  void report_unknown(const Node::Member& member, std::string_view noun,
+                      const std::vector<std::string>& secrets) {
+    const auto meant = did_you_mean(member.key, known_);
+    std::string all;
+    for (const auto& name : known_) all += (all.empty() ? "" : ", ") + name;
+    const bool may_be_secret =
+        !secrets.empty() &&
+        (!meant || std::find(secrets.begin(), secrets.end(), *meant) != secrets.end());
+    const auto say = may_be_secret ? &Document::report_key : &Document::report;
+    (document_.*say)(problems_, member.mark,
+                     "unknown " + std::string(noun) + " '" +
+                         utf8_repaired(utf8_prefix(member.key, 64)) + "' for " + what_,
+                     meant ? "did you mean '" + *meant + "'?" : "known are: " + all);
+  }
   const Node* scalar(std::string_view key) {
     const auto* found = node(key);
     if (found && found->kind != Node::Kind::scalar) {
@@ -176,7 +193,9 @@ class Mapping {
   const Node& node_;
   Problems& problems_;
   std::string what_;
-  std::vector<std::string> known_;
+  std::map<std::string_view, const Node*> members_;
+  std::vector<std::string> known_;  // in the order in which they were asked for
+  std::set<std::string, std::less<>> asked_;
 };
 
 }  // namespace voxbus::config

@@ -4,6 +4,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <map>
 #include <sstream>
 
 #include "base/posix.hpp"
@@ -59,6 +60,7 @@ class TreeBuilder final : public YAML::EventHandler {
   struct Open {
     Node node;
     std::optional<Node::Member> pending{};  // a key whose value has not come yet
+    std::map<std::string, int> lines{};     // of the keys so far
   };
 
   static Mark at(const YAML::Mark& mark, int width) {
@@ -87,9 +89,9 @@ class TreeBuilder final : public YAML::EventHandler {
       parent.node.items.push_back(std::move(node));
     } else if (!parent.pending) {
       if (node.kind != Node::Kind::scalar) throw Refused{node.mark, "a key must be a word", ""};
-      if (const auto* earlier = parent.node.find(node.scalar)) {
+      if (const auto [earlier, added] = parent.lines.emplace(node.scalar, node.mark.line); !added) {
         throw Refused{node.mark, "key '" + utf8_repaired(node.scalar) + "' stands twice",
-                      "the first is in line " + std::to_string(earlier->mark.line)};
+                      "the first is in line " + std::to_string(earlier->second)};
       }
       parent.pending = Node::Member{std::move(node.scalar), node.mark, {}};
     } else {
@@ -132,6 +134,11 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
   document.name_ = std::move(name);
   document.text_ = std::move(text);
   document.channel_ = std::move(channel);
+  document.line_starts_.push_back(0);
+  for (auto at = document.text_.find('\n'); at != std::string::npos;
+       at = document.text_.find('\n', at + 1)) {
+    document.line_starts_.push_back(at + 1);
+  }
   if (!is_utf8(document.text_) || document.text_.find('\0') != std::string::npos) {
     document.report(problems, {}, "is not UTF-8 text");
     return std::nullopt;
@@ -160,12 +167,9 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
 }
 
 std::string Document::line(int number) const {
-  std::size_t start = 0;
-  for (int i = 1; i < number && start != std::string::npos; ++i) {
-    start = text_.find('\n', start);
-    if (start != std::string::npos) ++start;
-  }
-  if (start == std::string::npos) return {};
+  const auto index = static_cast<std::size_t>(number) - 1;
+  if (number < 1 || index >= line_starts_.size()) return {};
+  const auto start = line_starts_[index];
   const auto end = text_.find('\n', start);
   auto found = text_.substr(start, end == std::string::npos ? end : end - start);
   if (!found.empty() && found.back() == '\r') found.pop_back();

@@ -53,9 +53,11 @@ class Document {
                   std::string remedy = {}) const;
 
  private:
+  // Whether there are few problems or tens of thousands: each takes as long as its line.
   [[nodiscard]] std::string line(int number) const;
   std::string name_;
   std::string text_;
+  std::vector<std::size_t> line_starts_;
   std::string channel_;
   Node root_;
 };

@@ -346,6 +346,62 @@ TEST_F(ConfigurationTest, PluginFoldersAreAbsolutePathsAndEachWrongOneIsShown) {
   EXPECT_THAT(report(), testing::Not(HasSubstr("no plugin"))) << "nobody knows";
 }
 
+TEST_F(ConfigurationTest, ShowsTheFirstTwentyUnknownKeysAndCountsTheRest) {
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "zzz" + std::to_string(i) + ": 1\n";
+  write("voxbus.yaml", text);
+  EXPECT_THAT(report(), testing::Not(HasSubstr("more unknown")));
+  EXPECT_EQ(problems.list().size(), 20u);
+  write("voxbus.yaml", text + "zzz20: 1\nzzz21: 1\nzzz22: 1\n");
+  EXPECT_THAT(report(), HasSubstr("voxbus.yaml:21:1: and 3 more unknown keys for voxbus.yaml\n"));
+  EXPECT_EQ(problems.list().size(), 21u);
+}
+
+TEST_F(ConfigurationTest, WhatIsCountedOnlyMayHoldASecret) {
+  std::string settings = "  server: x\n";
+  for (int i = 0; i < 30; ++i) settings += "  zzz" + std::to_string(i) + ": canary-secret\n";
+  channel(settings);
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("and 10 more unknown settings for plugin 'email'"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("canary-secret")));
+}
+
+// The time that this thread computes for `text`, the least of three attempts: what else the machine
+// does is left out.
+std::chrono::nanoseconds cost_of(const std::string& text) {
+  auto least = std::chrono::nanoseconds::max();
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const test::Folder folder;
+    std::ofstream(folder.path() / "voxbus.yaml") << text;
+    const auto now = [] {
+      timespec time{};
+      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+      return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    };
+    Problems problems;
+    const auto begun = now();
+    (void)load(folder.path(), problems);
+    least = std::min(least, now() - begun);
+    EXPECT_TRUE(problems.fatal());
+  }
+  return least;
+}
+
+TEST(ConfigurationCost, GrowsWithTheFileAndNotWithItsSquare) {
+  const auto keys = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += "key" + std::to_string(100'000 + i) + ": 1\n";
+    return text;
+  };
+  const auto words = [](int count) {
+    std::string text = "plugins:\n";
+    for (int i = 0; i < count; ++i) text += "- word" + std::to_string(100'000 + i) + "\n";
+    return text;
+  };
+  EXPECT_LT(cost_of(keys(40'000)) / cost_of(keys(10'000)), 8) << "16 is the square";
+  EXPECT_LT(cost_of(words(40'000)) / cost_of(words(10'000)), 8);
+}
+
 TEST_F(ConfigurationTest, NamesEachKnownKeyOnce) {
   channel("  server: a\n", "xyzzy: 1\n");
   const auto text = report();
