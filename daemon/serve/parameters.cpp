@@ -58,6 +58,8 @@ JsonBody read_json(const Request& request) {
     read.refusal = problem(Slug::bad_request, "the body is " + parsed.error().message);
   } else if (!parsed->is_object()) {
     read.refusal = problem(Slug::bad_request, "the body is not a JSON object");
+  } else if (json::has_repeated_keys(request.body, *parsed)) {
+    read.refusal = problem(Slug::bad_request, "an object of the body has a member twice");
   } else {
     read.object = std::move(parsed->get_object());
   }

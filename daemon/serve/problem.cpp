@@ -31,12 +31,16 @@ Form form_of(Slug slug) {
       return {"gone", "This is no longer held", 410};
     case Slug::too_large:
       return {"too-large", "The request is too large", 413};
+    case Slug::header_too_large:
+      return {"header-too-large", "The header of the request is too large", 431};
     case Slug::unsupported_media:
       return {"unsupported-media", "The body has an unknown type", 415};
     case Slug::too_many:
       return {"too-many", "Too much at once", 429};
     case Slug::internal:
       return {"internal", "An internal fault", 500};
+    case Slug::not_implemented:
+      return {"not-implemented", "This part of HTTP is not known here", 501};
     case Slug::unavailable:
       return {"unavailable", "Not at this moment", 503};
   }

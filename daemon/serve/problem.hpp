@@ -23,9 +23,11 @@ enum class Slug {
   conflict,
   gone,
   too_large,
+  header_too_large,
   unsupported_media,
   too_many,
   internal,
+  not_implemented,
   unavailable,
 };
 

@@ -12,6 +12,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "base/log.hpp"
+#include "serve/framing.hpp"
 #include "serve/problem.hpp"
 #include "serve/worker.hpp"
 
@@ -34,6 +35,17 @@ std::optional<std::string> field(const Fields& fields, http::field name) {
   const auto found = fields.find(name);
   if (found == fields.end()) return std::nullopt;
   return std::string(view(found->value()));
+}
+
+// All fields of that name as one list, as RFC 9110 5.3 joins them.
+template<class Fields>
+std::optional<std::string> fields(const Fields& all, http::field name) {
+  std::optional<std::string> joined;
+  for (auto [at, end] = all.equal_range(name); at != end; ++at) {
+    joined = joined ? *joined + ',' : std::string();
+    *joined += view(at->value());
+  }
+  return joined;
 }
 
 }  // namespace
@@ -114,11 +126,10 @@ asio::awaitable<bool> Session::serve_one() {
   co_await http::async_read_header(stream_, buffer_, parser,
                                    asio::redirect_error(asio::use_awaitable, code));
   if (code == http::error::header_limit || code == http::error::buffer_overflow) {
-    auto answer =
-        problem(Slug::too_large, "the header is larger than " +
-                                     std::to_string(core_.options.header_bytes) + " bytes");
-    answer.status = 431;
-    co_return co_await refuse(std::move(answer), head, true);
+    co_return co_await refuse(
+        problem(Slug::header_too_large, "the header is larger than " +
+                                            std::to_string(core_.options.header_bytes) + " bytes"),
+        head, true);
   }
   if (code == http::error::body_limit) {
     co_return co_await refuse(
@@ -137,6 +148,13 @@ asio::awaitable<bool> Session::serve_one() {
   const bool has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
   head.keep_alive = message.keep_alive();
   head.without_body = message.method() == http::verb::head;
+  Framing framing;
+  framing.hosts = message.count(http::field::host);
+  framing.has_length = message.count(http::field::content_length) > 0;
+  framing.transfer_coding = fields(message, http::field::transfer_encoding);
+  framing.http_1_1 = message.version() >= 11;
+  if (auto refusal = refuse_framing(framing))
+    co_return co_await refuse(std::move(*refusal), head, true);
   Access::Headers headers;
   headers.host = field(message, http::field::host);
   headers.origin = field(message, http::field::origin);
@@ -176,10 +194,7 @@ asio::awaitable<bool> Session::serve_one() {
     co_return co_await refuse(std::move(answer), head, has_body);
   }
   request.target = std::move(*target);
-  for (auto [at, end] = message.equal_range(http::field::accept); at != end; ++at) {
-    if (!request.accept.empty()) request.accept += ',';
-    request.accept += view(at->value());
-  }
+  request.accept = fields(message, http::field::accept).value_or("");
   request.content_type = field(message, http::field::content_type).value_or("");
   const auto last_event = message.find("Last-Event-ID");
   if (last_event != message.end()) request.last_event_id = std::string(view(last_event->value()));

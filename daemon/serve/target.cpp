@@ -2,6 +2,7 @@
 #include "serve/target.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.hpp"
 
@@ -32,6 +33,15 @@ Result<std::string> decoded(std::string_view text, bool plus_is_space) {
   return out;
 }
 
+// Takes what comes before the next `separator`, and that separator.
+std::string_view take(std::string_view& text, char separator) {
+  const auto at = text.find(separator);
+  if (at == text.npos) return std::exchange(text, {});
+  const auto part = text.substr(0, at);
+  text.remove_prefix(at + 1);
+  return part;
+}
+
 }  // namespace
 
 const std::string* Target::parameter(std::string_view name) const {
@@ -52,25 +62,19 @@ const std::string* Target::doubled(std::initializer_list<std::string_view> names
 Result<Target> parse_target(std::string_view text) {
   Target target;
   if (!text.starts_with('/')) return permanent("the target is not a path");
-  text = text.substr(0, text.find('#'));
-  const auto question = std::min(text.find('?'), text.size());
-  auto path = text.substr(1, question - 1);
+  text.remove_prefix(1);
+  auto query = take(text, '#');
+  auto path = take(query, '?');
   while (!path.empty()) {
-    const auto slash = std::min(path.find('/'), path.size());
-    VOXBUS_TRY(segment, decoded(path.substr(0, slash), false));
+    VOXBUS_TRY(segment, decoded(take(path, '/'), false));
     if (target.path.size() == kMaxSegments) return permanent("the path is too long");
     target.path.push_back(std::move(segment));
-    path.remove_prefix(std::min(slash + 1, path.size()));
   }
-  auto query = text.substr(std::min(question + 1, text.size()));
   while (!query.empty()) {
-    const auto end = std::min(query.find('&'), query.size());
-    const auto pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.empty()) continue;
-    const auto equals = std::min(pair.find('='), pair.size());
-    VOXBUS_TRY(name, decoded(pair.substr(0, equals), true));
-    VOXBUS_TRY(value, decoded(pair.substr(std::min(equals + 1, pair.size())), true));
+    auto rest = take(query, '&');
+    if (rest.empty()) continue;
+    VOXBUS_TRY(name, decoded(take(rest, '='), true));
+    VOXBUS_TRY(value, decoded(rest, true));
     if (target.parameters.size() == kMaxParameters)
       return permanent("there are too many parameters");
     target.parameters.push_back({std::move(name), std::move(value)});

@@ -37,6 +37,85 @@ TEST_F(Hostile, AHeaderBelowTheLimitIsServedAndOneAboveIsNot) {
   EXPECT_EQ(get("/healthz", "X-Filler: " + std::string(17'000, 'x') + "\r\n").status, 431u);
 }
 
+TEST_F(Hostile, TheProblemSaysTheStatusThatTheAnswerHas) {
+  start();
+  const auto header = get("/healthz", "X-Filler: " + std::string(17'000, 'x') + "\r\n");
+  EXPECT_EQ(header.json().at("status").to_number<unsigned>(), 431u);
+  EXPECT_EQ(header.text("type"), "urn:voxbus:problem:header-too-large");
+  const auto body = get("/healthz", "Content-Length: 2000000\r\n");
+  EXPECT_EQ(body.status, 413u);
+  EXPECT_EQ(body.json().at("status").to_number<unsigned>(), 413u);
+}
+
+TEST_F(Hostile, TwoHostsAreRefusedEvenIfBothAreRight) {
+  start();
+  for (const auto* host : {"localhost", "evil.example.org"}) {
+    auto connection = connect();
+    connection.say(head("GET", "/healthz", "Host: " + std::string(host) + "\r\n"));
+    const auto reply = connection.reply();
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, 400u) << host;
+    EXPECT_TRUE(connection.closes());
+  }
+  auto local = connect_local();
+  local.say("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+  EXPECT_EQ(local.reply()->status, 400u);
+}
+
+// What follows the header would be a request if the body were not seen.
+TEST_F(Hostile, ABodyWhoseEndIsInDoubtIsNeverReadAsTheNextRequest) {
+  start();
+  const std::string smuggled = head("DELETE", "/v1/consumers/kept");
+  const std::string chunks = "0\r\n\r\n";
+  struct Case {
+    std::string headers;
+    unsigned status;
+  };
+  for (const auto& [headers, status] : std::initializer_list<Case>{
+           {"Transfer-Encoding: gzip\r\n", 400},
+           {"Transfer-Encoding: identity\r\n", 400},
+           {"Transfer-Encoding:\r\n", 400},
+           {"Transfer-Encoding: xchunked\r\n", 400},
+           {"Transfer-Encoding: chunked, gzip\r\n", 400},
+           {"Transfer-Encoding: gzip, chunked\r\n", 501},
+           {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501},
+           {"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", 400},
+           {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
+           {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400},
+           {"Content-Length: 0\r\nTransfer-Encoding: gzip\r\n", 400},
+           {"Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", 400}}) {
+    ASSERT_EQ(ask("PUT", "/v1/consumers/kept", "{}").status / 100, 2u);
+    for (const auto* path : {"/v1/consumers/a", "/v1/nothing"}) {
+      auto connection = connect();
+      connection.say(head("PUT", path, "Content-Type: application/json\r\n" + headers) + chunks +
+                     smuggled);
+      const auto reply = connection.reply();
+      ASSERT_TRUE(reply) << headers;
+      EXPECT_EQ(reply->status, status) << headers;
+      EXPECT_EQ(reply->json().at("status").to_number<unsigned>(), status) << headers;
+      EXPECT_EQ(reply->headers.at("connection"), "close") << headers;
+      EXPECT_FALSE(connection.reply()) << "a second answer after " << headers;
+    }
+    EXPECT_EQ(get("/v1/consumers/kept").status, 200u) << headers;
+  }
+  auto old = connect();
+  old.say("PUT /v1/consumers/a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks);
+  EXPECT_EQ(old.reply()->status, 400u);
+}
+
+TEST_F(Hostile, ChunkedAloneIsUnderstoodHoweverItIsWritten) {
+  start();
+  for (const auto* coding : {"chunked", "Chunked", "  chunked\t"}) {
+    auto connection = connect();
+    connection.say(head("PUT", "/v1/consumers/a",
+                        "Content-Type: application/json\r\nTransfer-Encoding: " +
+                            std::string(coding) + "\r\n") +
+                   "2\r\n{}\r\n0\r\n\r\n" + head("GET", "/healthz"));
+    EXPECT_EQ(connection.reply()->status / 100, 2u) << coding;
+    EXPECT_EQ(connection.reply()->body, "ok\n") << coding;
+  }
+}
+
 TEST_F(Hostile, BodiesThatNeverEndAreCut) {
   start();
   auto connection = connect();
@@ -315,6 +394,25 @@ TEST_F(Hostile, BodiesOfOtherTypesAreRefused) {
   for (const auto* body : {"[]", "{", "nul", "{\"a\":1}", "\"x\""})
     EXPECT_EQ(ask("PUT", "/v1/consumers/a", body).status, 400u) << body;
   EXPECT_EQ(ask("PUT", "/v1/consumers/a", std::string(50'000, '[')).status, 400u);
+}
+
+TEST_F(Hostile, AMemberThatIsGivenTwiceIsRefused) {
+  start();
+  for (const auto* body :
+       {R"({"max_in_flight":1,"max_in_flight":2})", R"({"max_in_flight":2,"max_in_flight":2})",
+        R"({"max_in_flight":2,"max_in_fligh\u0074":2})",
+        R"({"filter":{"channel":["a"],"channel":["b"]}})"}) {
+    const auto refused = ask("PUT", "/v1/consumers/a", body);
+    EXPECT_EQ(refused.status, 400u) << body;
+    EXPECT_NE(refused.body.find("twice"), std::string::npos) << refused.body;
+  }
+  EXPECT_EQ(get("/v1/consumers/a").status, 404u);
+  EXPECT_EQ(ask("PUT", "/v1/consumers/a", R"({"max_in_flight":2})").status, 201u);
+  for (const auto* path : {"/v1/consumers/a/ack", "/v1/consumers/a/fetch"}) {
+    const auto refused = post(path, R"({"limit":1,"limit":1})");
+    EXPECT_EQ(refused.status, 400u) << path;
+    EXPECT_NE(refused.body.find("twice"), std::string::npos) << refused.body;
+  }
 }
 
 }  // namespace
