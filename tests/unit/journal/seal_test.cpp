@@ -15,9 +15,11 @@ TEST(Sealed, NothingPersonalStandsInClearInAnyFile) {
   store.open();
   auto line = store.channel();
   // Incompressible and compressible, large and small; facts and cursors too.
+  std::string large(3000, 'x');
+  large += "canary-text";
   line.brings({post("canary-native").says("canary-text").by("mailto:canary-author@example.org"),
                post("canary-native-2")
-                   .says(std::string(3000, 'x') + "canary-text")
+                   .says(large)
                    .in("canary-conversation")
                    .raw("canary-raw" + random_token(20'000)),
                post("canary-native-3").quarantined("canary-reason").raw("canary-raw")},
