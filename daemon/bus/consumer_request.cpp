@@ -45,8 +45,8 @@ Outcome<ConsumerRequest> read_consumer_request(const json::object& body) {
   ConsumerRequest request;
   for (const auto& [key, value] : body) {
     const std::string name(key.data(), key.size());
-    const auto bad = [&](std::string why) {
-      return refuse(Cause::invalid, name + ": " + why, name);
+    const auto bad = [&](std::string_view why) {
+      return refuse(Cause::invalid, name + ": " + std::string(why), name);
     };
     if (name == "from") {
       if (!value.is_string()) return bad("a text is expected");

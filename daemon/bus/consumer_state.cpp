@@ -5,7 +5,7 @@
 
 namespace voxbus::bus {
 
-ConsumerState::ConsumerState(DeliveryRules rules, Snapshot snapshot)
+ConsumerState::ConsumerState(DeliveryRules rules, const Snapshot& snapshot)
     : rules_(rules), head_(snapshot.head), floor_(snapshot.floor) {
   for (const auto& open : snapshot.open) {
     if (open.position > head_) continue;

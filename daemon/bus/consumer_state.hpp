@@ -50,7 +50,7 @@ class ConsumerState {
     std::vector<Open> open;     // ascending
   };
 
-  ConsumerState(DeliveryRules rules, Snapshot snapshot);
+  ConsumerState(DeliveryRules rules, const Snapshot& snapshot);
 
   void set_rules(DeliveryRules rules) { rules_ = rules; }
   [[nodiscard]] const DeliveryRules& rules() const { return rules_; }

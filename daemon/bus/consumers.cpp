@@ -231,7 +231,7 @@ json::array Consumers::list() {
 }
 
 Outcome<bool> Consumers::remove(const std::string& name) {
-  const auto removed = parts_->all.with([&](auto& consumers) -> Outcome<bool> {
+  auto removed = parts_->all.with([&](auto& consumers) -> Outcome<bool> {
     const auto found = consumers.find(name);
     if (found == consumers.end()) return no_such(name);
     auto gone = found->second->with([&](Consumer& consumer) {

@@ -28,10 +28,8 @@ struct Consumer {
   std::vector<ParkedEvent> parked;
   std::vector<model::Position> taken_up;
 
-  Consumer(std::string the_name, ConsumerSpec the_spec, ConsumerState::Snapshot snapshot)
-      : name(std::move(the_name)),
-        spec(std::move(the_spec)),
-        state(spec.rules, std::move(snapshot)) {}
+  Consumer(std::string the_name, ConsumerSpec the_spec, const ConsumerState::Snapshot& snapshot)
+      : name(std::move(the_name)), spec(std::move(the_spec)), state(spec.rules, snapshot) {}
 };
 using Handle = std::shared_ptr<Guarded<Consumer>>;
 

@@ -78,11 +78,11 @@ class Reader {
     return (!rule.minimum || value >= *rule.minimum) && (!rule.maximum || value <= *rule.maximum);
   }
   json::value wrong(const SettingRule& rule, const Node& node, std::string_view what,
-                    std::string remedy = {}) {
+                    const std::string& remedy = {}) {
     document_.report(
         problems_, node.mark,
         "setting '" + rule.name + "'" + (what.starts_with(':') ? "" : " ") + std::string(what),
-        remedy.empty() ? rule.help : std::move(remedy));
+        remedy.empty() ? rule.help : remedy);
     return nullptr;
   }
   json::value list(const SettingRule& rule, const Node& node) {

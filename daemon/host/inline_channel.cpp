@@ -143,7 +143,7 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
   return run->run();
 }
 
-void InlineChannel::ended(Outcome outcome) {
+void InlineChannel::ended(const Outcome& outcome) {
   clock_.cancel();
   quiet_ = false;
   lane_.join();

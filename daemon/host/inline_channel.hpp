@@ -28,7 +28,7 @@ class InlineChannel final : public Supervised,
   // The lane's thread from beginning to end.
   Outcome live(Start start, const FileDescriptor& file);
   void end_run();
-  void ended(Outcome outcome);
+  void ended(const Outcome& outcome);
   void start_again(std::string why);
   void committed(std::uint64_t lease, std::size_t batches, std::size_t items,
                  std::size_t bytes) override;

@@ -129,7 +129,7 @@ void ProcessChannel::read(const std::shared_ptr<Run>& run) {
                                }
                                if (!*frame) break;
                                run->last_frame = Steady::now();
-                               status = self->take(*run, std::move(**frame));
+                               status = self->take(*run, **frame);
                              }
                              if (status) return self->read(run);
                              // Gone by itself: its end says how. Else it broke the protocol, and is
@@ -139,7 +139,7 @@ void ProcessChannel::read(const std::shared_ptr<Run>& run) {
                            });
 }
 
-Status ProcessChannel::take(Run& run, Frame frame) {
+Status ProcessChannel::take(Run& run, const Frame& frame) {
   switch (frame.type) {
     case FrameType::loading:
       return {};
@@ -266,7 +266,7 @@ void ProcessChannel::note_crash(Run& run, const Process::End& end) {
 void ProcessChannel::read_refusal(Run& run) {
   if (!run.socket.receive()) return;
   for (auto frame = run.socket.next(); frame && *frame; frame = run.socket.next()) {
-    if ((*frame)->type == FrameType::refused) (void)take(run, std::move(**frame));
+    if ((*frame)->type == FrameType::refused) (void)take(run, **frame);
   }
 }
 

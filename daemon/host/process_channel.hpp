@@ -34,7 +34,7 @@ class ProcessChannel final : public Supervised,
   void watch(const std::shared_ptr<Run>& run);
   void read(const std::shared_ptr<Run>& run);
   void tick(const std::shared_ptr<Run>& run);
-  Status take(Run& run, Frame frame);
+  Status take(Run& run, const Frame& frame);
   void note_crash(Run& run, const Process::End& end);
   void read_refusal(Run& run);
   void kill(Run& run, std::string why, std::string remedy = {});

@@ -64,15 +64,13 @@ class Reader {
     if (hidden_at_ != 0) return;
     for (std::size_t i = 0; i < words.size(); ++i) {
       const char c = words[i];
-      if (preformatted_ > 0) {
+      const bool no_break = c == '\xC2' && i + 1 < words.size() && words[i + 1] == '\xA0';
+      const bool blank = no_break || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
+      if (preformatted_ > 0 || !blank) {
         put(c);
-      } else if (c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f') {
-        space_ = true;
-      } else if (c == '\xC2' && i + 1 < words.size() && words[i + 1] == '\xA0') {  // no-break space
-        space_ = true;
-        ++i;
       } else {
-        put(c);
+        space_ = true;
+        if (no_break) ++i;
       }
     }
   }

@@ -205,13 +205,13 @@ class RecordReader {
         one["author"] = bounded("quoted.author", clean_text(*author, Lines::one), model::kMaxName);
       }
       if (const auto at = json::integer_at(*fields, "at"); at && *at >= 0) one["at"] = *at;
-      auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
+      const auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
       total += text.size();
       if (kept.size() == model::kMaxQuoted || total > model::kMaxText) {
         note_cut("quoted");
         break;
       }
-      one["text"] = std::move(text);
+      one["text"] = text;
       if (const auto id = json::text_at(*fields, "native_id")) one["native_id"] = shown_id(*id);
       kept.emplace_back(std::move(one));
     }

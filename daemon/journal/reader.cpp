@@ -53,13 +53,13 @@ struct Reader::Parts {
   }
 
   Error damage(const std::string& what) const {
-    const auto error = permanent("the journal is damaged: " + what +
-                                 "; restart the daemon, which salvages what is readable");
+    auto error = permanent("the journal is damaged: " + what +
+                           "; restart the daemon, which salvages what is readable");
     if (context->damaged) context->damaged(error);
     return error;
   }
   Error failure() const {
-    const auto error = connection->error("read");
+    auto error = connection->error("read");
     const int code = sqlite3_extended_errcode(connection->get());
     if (connection->trouble(code) == Trouble::damaged && context->damaged) context->damaged(error);
     return error;

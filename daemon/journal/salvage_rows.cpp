@@ -245,7 +245,7 @@ Result<Gathered> gather(const PageSource& source, const Keys& keys, const std::o
     if (seal == Seal::proved && committed) highest = std::max(highest, row.header.position);
     status = fine(staging, insert_row(seal == Seal::proved ? strong : weak, row));
   });
-  VOXBUS_CHECK(status);
+  if (!status) return status.error();
   VOXBUS_CHECK(staging.run("CREATE INDEX piece_of ON pieces(position); COMMIT;"));
   small.out.names = naming.names();
   std::sort(small.out.gaps.begin(), small.out.gaps.end(),

@@ -82,14 +82,15 @@ Opener::~Opener() { ZSTD_freeDCtx(decompressor_); }
 
 std::optional<std::string> Opener::unpack(std::optional<std::string> text, std::uint8_t codec) {
   if (!text || codec == kPlain) return text;
-  const auto size = ZSTD_getFrameContentSize(text->data(), text->size());
+  const std::string& frame = *text;
+  const auto size = ZSTD_getFrameContentSize(frame.data(), frame.size());
   if (codec != kZstd || size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
       size > kLongest) {
     return std::nullopt;
   }
   std::string out(size, '\0');
   const auto got =
-      ZSTD_decompressDCtx(decompressor_, out.data(), out.size(), text->data(), text->size());
+      ZSTD_decompressDCtx(decompressor_, out.data(), out.size(), frame.data(), frame.size());
   if (got != size) return std::nullopt;
   return out;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/sequencer.hpp"
 
+#include <cassert>
+
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "journal/body.hpp"
@@ -170,6 +172,7 @@ Status Sequencer::store(Group& group, Work& work, const Decision& decision) {
   ids_.add_field(work.source).add_field(work.native_id).add_number(state.revision);
   header.id = ids_.add_field(header.type).finish_short();
 
+  assert(work.item || work.fact);  // work_for() gives one of them
   const auto& conversation = work.item ? work.item->conversation : work.fact->fact.conversation;
   if (!conversation.empty()) {
     const std::string_view scope = work.item ? work.channel->identity.name : std::string_view{};

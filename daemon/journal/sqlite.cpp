@@ -36,11 +36,9 @@ Result<Connection> Connection::open(const std::filesystem::path& file, Mode mode
       flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
       break;
     case Mode::write:
+    case Mode::read:  // the WAL's index is written by readers
       flags |= SQLITE_OPEN_READWRITE;
       break;
-    case Mode::read:
-      flags |= SQLITE_OPEN_READWRITE;
-      break;  // the WAL's index is written by readers
     case Mode::immutable:
       flags |= SQLITE_OPEN_READONLY;
       name += "?immutable=1";

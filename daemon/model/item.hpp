@@ -19,6 +19,8 @@ struct ChannelIdentity {
   std::string name;
   std::string plugin;
   std::string origin;
+  // clang-tidy 14 takes a zero in what `= default` makes for a pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const ChannelIdentity&) const = default;
 };
 

@@ -6,8 +6,8 @@
 
 namespace voxbus::serve {
 
-BellWait::BellWait(asio::any_io_executor executor, Bell& first, Bell* second)
-    : first_(first), second_(second), timer_(std::move(executor)) {
+BellWait::BellWait(const asio::any_io_executor& executor, Bell& first, Bell* second)
+    : first_(first), second_(second), timer_(executor) {
   first_.waiting_.insert(&timer_);
   if (second_) second_->waiting_.insert(&timer_);
   note();

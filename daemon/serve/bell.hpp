@@ -34,7 +34,7 @@ class Bell {
 class BellWait {
  public:
   // `second` may be null. Both bells outlive this.
-  BellWait(asio::any_io_executor executor, Bell& first, Bell* second = nullptr);
+  BellWait(const asio::any_io_executor& executor, Bell& first, Bell* second = nullptr);
   ~BellWait();
   BellWait(const BellWait&) = delete;
   BellWait& operator=(const BellWait&) = delete;

@@ -49,14 +49,14 @@ Form form_of(Slug slug) {
 
 }  // namespace
 
-Answer problem(Slug slug, std::string_view detail, json::object further) {
+Answer problem(Slug slug, std::string_view detail, const json::object& further) {
   const auto form = form_of(slug);
   json::object document;
   document["type"] = "urn:voxbus:problem:" + std::string(form.slug);
   document["title"] = form.title;
   document["status"] = form.status;
   document["detail"] = utf8_repaired(detail);
-  for (auto& [key, value] : further) document[key] = std::move(value);
+  for (const auto& [key, value] : further) document[key] = value;
   Answer answer;
   answer.status = form.status;
   answer.content_type = "application/problem+json";
@@ -71,7 +71,7 @@ Answer problem(Slug slug, std::string_view detail, json::object further) {
 Answer bad_parameter(std::string_view parameter, std::string_view detail) {
   json::object further;
   further["parameter"] = utf8_repaired(parameter);
-  return problem(Slug::bad_request, detail, std::move(further));
+  return problem(Slug::bad_request, detail, further);
 }
 
 Answer gone(const bus::Feed& feed) {
@@ -79,7 +79,7 @@ Answer gone(const bus::Feed& feed) {
   further["oldest"] = model::format(feed.oldest());
   return problem(Slug::gone,
                  "events before the oldest fell to retention: begin again with from=beginning",
-                 std::move(further));
+                 further);
 }
 
 Answer problem(const bus::Refusal& refusal, const bus::Feed& feed) {

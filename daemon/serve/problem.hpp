@@ -31,7 +31,7 @@ enum class Slug {
   unavailable,
 };
 
-[[nodiscard]] Answer problem(Slug slug, std::string_view detail, json::object further = {});
+[[nodiscard]] Answer problem(Slug slug, std::string_view detail, const json::object& further = {});
 // 400 with the member "parameter".
 [[nodiscard]] Answer bad_parameter(std::string_view parameter, std::string_view detail);
 // 410 with the oldest sequence that is still held.

@@ -119,7 +119,7 @@ class Harness {
       destroy();
       stopped_ = false;
       drain_wake();
-      const Outcome made = make();
+      Outcome made = make();
       if (made.status != VOXBUS_OK) return made;
     }
     if (!channel_) throw std::logic_error("poll before create");
@@ -237,7 +237,7 @@ class Harness {
   }
 
   Outcome make() {
-    const Outcome outcome = call(
+    Outcome outcome = call(
         [&](const voxbus_call* call) {
           return entry_.create(&host_.base, call, detail::view(settings_), &channel_);
         },

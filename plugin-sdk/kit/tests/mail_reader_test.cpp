@@ -17,7 +17,7 @@ using voxbus::kit::MailOptions;
 using voxbus::kit::read_mail;
 using voxbus::kit::ReadMail;
 
-ReadMail read(const std::string& mail, MailOptions options = {}) {
+ReadMail read(const std::string& mail, const MailOptions& options = {}) {
   ReadMail result = read_mail(mail, "the-id", options);
   if (!result.unreadable) {
     EXPECT_THAT(voxbus::RecordCheck::check(Json::parse(result.record.json()).value()), IsEmpty());

@@ -40,7 +40,7 @@ class Maildir : public MailFolder {
   }
   // As a delivery agent does: written in tmp, then moved to new.
   std::string deliver(const std::string& text, const std::string& where = "") {
-    const std::string name = std::to_string(1'767'607'200 + ++count_) + ".M1P1.host";
+    std::string name = std::to_string(1'767'607'200 + ++count_) + ".M1P1.host";
     put(folder_ / where / "tmp" / name, text);
     std::filesystem::rename(folder_ / where / "tmp" / name, folder_ / where / "new" / name);
     return name;

@@ -107,7 +107,7 @@ TEST(AsteriskCsv, KeepsLegsOfOneUniqueIdApart) {
 }
 
 TEST(AsteriskCsv, JudgesTheDirectionByNumbersUnlessAContextSaysIt) {
-  const auto of = [](const char* source, const char* destination, CallOptions options = {}) {
+  const auto of = [](const char* source, const char* destination, const CallOptions& options = {}) {
     const ParsedCall call = parse({.source = source, .destination = destination}, options);
     return std::pair{call.record.call->direction, call.record.direction};
   };
