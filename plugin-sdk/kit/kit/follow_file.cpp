@@ -55,19 +55,26 @@ std::uint64_t number_in(const std::string& name) {
   return best;
 }
 
-// What a rotated name says of its age: FILE.2 is older than FILE.1, but 20260101 than 20260102.
-enum class Naming { numbered, dated };
-constexpr std::uint64_t kDates = 10'000;
-Naming naming_of(std::uint64_t number) {
-  return number < kDates ? Naming::numbered : Naming::dated;
-}
-
+// Whether the first name was rotated away earlier: FILE.2 before FILE.1, but 20260101 before
+// 20260102.
 bool older_by_name(const std::string& a, const std::string& b) {
   const std::uint64_t first = number_in(a);
   const std::uint64_t second = number_in(b);
-  if (naming_of(first) == Naming::numbered && naming_of(second) == Naming::numbered)
-    return first > second;
+  if (first < 10'000 && second < 10'000) return first > second;
   return first < second;
+}
+
+// How often a file was rotated, where that is all that its name adds ("FILE.2", "STEM-2.EXT"): at
+// most three digits, because four may be a year.
+std::optional<std::uint64_t> generation_in(std::string_view suffix, std::string_view extension) {
+  if (suffix.ends_with(extension)) suffix.remove_suffix(extension.size());
+  if (suffix.starts_with(extension)) suffix.remove_prefix(extension.size());
+  if (suffix.size() < 2 || suffix.size() > 4) return std::nullopt;
+  std::uint64_t generation = 0;
+  const char* end = suffix.data() + suffix.size();
+  const auto [stop, error] = std::from_chars(suffix.data() + 1, end, generation);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return generation;
 }
 
 }  // namespace
@@ -103,26 +110,24 @@ std::vector<FollowFile::Sibling> FollowFile::rotated() const {
     const std::string suffix = other.substr(stem.size());
     const bool packed = other.ends_with(".gz") || other.ends_with(".xz") ||
                         other.ends_with(".bz2") || other.ends_with(".zst");
-    const bool numbered = suffix.find_first_of("0123456789") != suffix.npos || suffix == ".old";
-    if (packed || !numbered) return true;
+    const bool has_digits = suffix.find_first_of("0123456789") != suffix.npos;
+    if (packed || (!has_digits && suffix != ".old")) return true;
     const std::filesystem::path path = file_.parent_path() / other;
-    if (const auto look = look_at(path)) found.push_back({path, *look});
+    if (const auto look = look_at(path))
+      found.push_back({path, *look, generation_in(suffix, extension)});
     return found.size() < kMostSiblings;
   });
   // To go on without them would pass over what stands in them.
   if (!visited) throw Failure{visited.error()};
-  // Names of one kind are the order of rotation itself; times are of a clock that may be set back.
-  const auto kind = [](const Sibling& sibling) {
-    return naming_of(number_in(sibling.path.filename().string()));
-  };
-  const bool one_kind = std::all_of(found.begin(), found.end(), [&](const Sibling& sibling) {
-    return kind(sibling) == kind(found.front());
+  // Numbers are the order of rotation itself; times and dates are of a clock that may be set back,
+  // and dates are written in many ways.
+  const bool numbered = std::all_of(found.begin(), found.end(), [](const Sibling& sibling) {
+    return sibling.generation.has_value();
   });
   std::sort(found.begin(), found.end(), [&](const Sibling& a, const Sibling& b) {
-    const std::string first = a.path.filename().string(), second = b.path.filename().string();
-    const bool by_name = one_kind && number_in(first) != number_in(second);
-    if (!by_name && a.look.written != b.look.written) return a.look.written < b.look.written;
-    return older_by_name(first, second);
+    if (numbered && a.generation != b.generation) return *a.generation > *b.generation;
+    if (a.look.written != b.look.written) return a.look.written < b.look.written;
+    return older_by_name(a.path.filename().string(), b.path.filename().string());
   });
   return found;
 }
@@ -138,6 +143,12 @@ std::string FollowFile::cursor() const {
       out += ' ' + std::to_string(number);
     }
   };
+  // A file of which nothing was read has no fingerprint: it could be emptied and filled again
+  // unnoticed. The place that was left leads there.
+  if (left_ && offset_ == 0) {
+    add(left_->place);
+    return out;
+  }
   add(place());
   if (left_) add(left_->place);
   return out;
@@ -199,7 +210,7 @@ Result<void> FollowFile::resume(std::string_view cursor) {
   }
   auto found = open_matching(*place);
   if (!found) return found.error();
-  if (*found) return {};
+  if (*found) return begin_before(place->written);
   notices_.push_back("the place in " + file_.string() +
                      " is not found again: reading starts with what was written since");
   auto opened = open_first_since(place->written, place->identity);
@@ -231,6 +242,7 @@ Result<bool> FollowFile::open_first_since(std::int64_t written, const Identity& 
   const bool in_order = self != siblings.end();
   for (auto next = in_order ? std::next(self) : siblings.begin(); next != siblings.end(); ++next) {
     if (next->look.identity == except) continue;  // under a second name
+    if (left_ && next->look.identity == left_->place.identity) continue;
     if (!in_order && next->look.written < written) continue;
     auto opened = open(next->path, 0);
     if (!opened || *opened) return opened;
@@ -238,8 +250,19 @@ Result<bool> FollowFile::open_first_since(std::int64_t written, const Identity& 
   return open(file_, 0);
 }
 
+// Where nothing was read of the open file yet, its content may have been copied away and cut since
+// it was last looked at (`written`): what was written since then comes first.
+Result<void> FollowFile::begin_before(std::int64_t written) {
+  if (fd_ < 0 || offset_ > 0) return {};
+  const auto present = look_at(file_);
+  if (!present || present->identity != identity_) return {};
+  auto opened = open_first_since(written + 1, identity_);
+  if (!opened) return opened.error();
+  return {};
+}
+
+// Keeps what is open where it does not succeed.
 Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t offset) {
-  close();
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     const int error = errno;
@@ -252,6 +275,7 @@ Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t o
     ::close(fd);
     return Error::permanent(path.string() + " is not a regular file");
   }
+  close();
   identity_ = {info.st_dev, info.st_ino};
   written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
   begin_at(fd, offset);
@@ -269,12 +293,13 @@ void FollowFile::begin_at(int fd, std::uint64_t offset) {
 Result<bool> FollowFile::open_next() {
   const Place from = place();
   leave();
-  if (const auto ahead = std::exchange(ahead_, std::nullopt)) {
-    auto found = open_matching(*ahead);
-    if (!found || *found) return found;
+  auto opened = ahead_ ? open_matching(*ahead_) : Result<bool>{false};
+  if (opened && !*opened) opened = open_first_since(from.written, from.identity);
+  if (opened && *opened) {
+    ahead_.reset();
+  } else {
+    reopen_left();  // a cursor always has a place
   }
-  auto opened = open_first_since(from.written, from.identity);
-  if (!opened || !*opened) reopen_left();  // a cursor always has a place
   return opened;
 }
 
@@ -309,7 +334,8 @@ bool FollowFile::go_back() {
     reopen_left();
     return true;
   }
-  if (gone || std::chrono::steady_clock::now() >= left_->until) forget_left();
+  // As long as nothing was read of the open file, the cursor is the place that was left.
+  if (offset_ > 0 && (gone || std::chrono::steady_clock::now() >= left_->until)) forget_left();
   return false;
 }
 
@@ -339,8 +365,12 @@ Result<bool> FollowFile::verify() {
 
 // Reads on; false at the end of the file.
 Result<bool> FollowFile::refill() {
+  const std::int64_t looked = written_;
   const auto same = verify();
   if (!same) return same.error();
+  if (*same && offset_ == 0 && passed_ == 0 && buffer_.empty() && written_ != looked) {
+    if (auto begun = begin_before(looked); !begun) return begun.error();
+  }
   if (!*same) {
     // Cut or overwritten in place. What was not read yet may stand in a copy.
     const Place before = place();
@@ -419,7 +449,8 @@ Result<FollowFile::Step> FollowFile::next() {
 Result<FollowFile::Step> FollowFile::at_end() {
   const auto present = look_at(file_);
   if (!present || fd_ < 0) return Step::kIdle;
-  if (present->identity == identity_) return go_back() ? Step::kBusy : Step::kIdle;
+  if (go_back()) return Step::kBusy;  // before the open file is left in its turn, too
+  if (present->identity == identity_) return Step::kIdle;
   const std::uint64_t read_to = offset_ + passed_ + (buffer_.size() - used_);
   const auto now = std::chrono::steady_clock::now();
   if (!quiet_since_ || quiet_size_ != read_to) {

@@ -11,8 +11,7 @@
 //   what came late is delivered before the reading goes on.
 // - Copied and truncated (copytruncate): noticed by size or content; the copy is finished first.
 // - Siblings are FILE.1, FILE-20260101, STEM-20260101.EXT and the like, uncompressed.
-// - Rotated files are in order of their numbers or dates, and of their last write only where their
-//   names do not say.
+// - Rotated files are in the order of their numbers, where all have such, else of their last write.
 // - The cursor is device, inode, offset, time of the last write, and a fingerprint of the first
 //   bytes read, so that a reused inode, a copy or a file of another host is told apart; and the
 //   same of the file that was left last, while it is still looked at.
@@ -95,6 +94,7 @@ class FollowFile {
   struct Sibling {
     std::filesystem::path path;
     Look look;
+    std::optional<std::uint64_t> generation;  // 2 of FILE.2
   };
   struct Place {  // a cursor, taken apart
     Identity identity;
@@ -121,6 +121,7 @@ class FollowFile {
   Result<bool> open_matching(const Place& place);
   Result<bool> open_first_since(std::int64_t written, const Identity& except);
   Result<bool> open_next();
+  Result<void> begin_before(std::int64_t written);
   void leave();
   bool go_back();
   void reopen_left();

@@ -200,6 +200,60 @@ TEST_F(Following, TrustsNumbersAndDatesMoreThanAClockThatWasSetBack) {
   EXPECT_THAT(read(), ElementsAre("two", "three", "four"));
 }
 
+TEST_F(Following, ReadsDatesHoweverTheyAreWrittenInTheOrderOfTheirLastWrite) {
+  for (const auto& [older, newer] : {std::pair("calls.csv-2026-12-31", "calls.csv-2027-01-01"),
+                                     std::pair("calls.csv-31102026", "calls.csv-01112026")}) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    follow_.reset();
+    restart();
+    write("one\n");
+    EXPECT_THAT(read(), ElementsAre("one"));
+    write("two\n");
+    rename("calls.csv", older);
+    write("three\n");
+    rename("calls.csv", newer);
+    write("four\n");
+    restart();
+    EXPECT_THAT(read(), ElementsAre("two", "three", "four")) << older;
+  }
+}
+
+TEST_F(Following, ReadsTheCopyOfAFileOfWhichItHadReadNothing) {
+  for (const bool restarts : {false, true}) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    follow_.reset();
+    restart();
+    write("one\n");
+    EXPECT_THAT(read(), ElementsAre("one"));
+    copy_and_truncate("calls.csv.1");
+    EXPECT_THAT(read(), IsEmpty());
+    if (restarts) restart();
+    write("two\n");
+    rename("calls.csv.1", "calls.csv.2");
+    copy_and_truncate("calls.csv.1");
+    write("three\n");
+    if (restarts) restart();
+    EXPECT_THAT(read(), ElementsAre("two", "three")) << restarts;
+  }
+}
+
+TEST_F(Following, ReadsLateLinesAlsoWhenTheNextFileIsRotatedBeforeItLooks) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  rename("calls.csv", "calls.csv.1");
+  write("two\n");
+  EXPECT_THAT(read(), ElementsAre("two"));
+  write("late\n", "calls.csv.1");
+  rename("calls.csv.1", "calls.csv.2");
+  rename("calls.csv", "calls.csv.1");
+  write("three\n");
+  EXPECT_THAT(read(), ElementsAre("late", "three"));
+  restart();
+  EXPECT_THAT(read(), IsEmpty());
+}
+
 TEST_F(Following, OrdersSiblingsOfOneMomentByTheirNames) {
   write("one\n");
   EXPECT_THAT(read(), ElementsAre("one"));
