@@ -285,7 +285,8 @@ struct ChannelRun::HostSide {
       // What was emitted without a commit need not wait for the poll's end.
       (void)guarded_status([&] {
         of(h).run->poll_lane_->leave_mark();
-        of(h).run->outlet_.polled({});
+        const auto& trouble = of(h).run->poll_lane_->failure;
+        of(h).run->outlet_.polled({trouble.empty() ? VOXBUS_OK : VOXBUS_RETRY, 0, trouble});
         of(h).run->poll_lane_->pulse.rest();
         return VOXBUS_OK;
       });

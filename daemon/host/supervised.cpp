@@ -96,7 +96,11 @@ void Supervised::note_poll(const Outcome& outcome) {
     case VOXBUS_OK:
     case VOXBUS_MORE:
     case VOXBUS_STOPPED:
-      change(Level::up);
+      if (outcome.message.empty()) {
+        change(Level::up);
+      } else {
+        change(Level::degraded, outcome.message, "the rest of it works; tried again by itself");
+      }
       break;
     case VOXBUS_PERMANENT:
       change(Level::degraded,

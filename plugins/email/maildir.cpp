@@ -61,6 +61,8 @@ Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
     }
     Batch batch = take(context);
     if (context.stopping()) return Batch{};
+    if (!missing_.empty())
+      context.trouble(missing_.front() + (missing_.size() == 1 ? "" : ", and others"));
     batch.cursor.bytes = seen_.cursor();
     reached_ = batch.cursor.bytes;
     if (!batch.items.empty() || (batch.cursor != since && !backlog_.empty())) {
@@ -68,7 +70,6 @@ Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
       return batch;
     }
     if (!backlog_.empty() || scan_now_) continue;
-    if (auto missing = news_of_missing()) return *missing;
     if (batch.cursor != since && !since.empty()) {
       batch.more = true;
       return batch;
@@ -76,19 +77,10 @@ Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
     const Wake wake = watch_.wait(context, missing_.empty() ? kScanEvery : kTryAgain);
     if (wake == Wake::kStopped) return Batch{};
     if (wake == Wake::kElapsed && !missing_.empty()) {
-      said_.clear();
       scan_now_ = true;
+      return Batch{};  // whatever is wrong is said anew by the next poll, or is no more
     }
   }
-}
-
-// The poll fails over what cannot be read, so that a person sees it, but not over the same again
-// before it was tried again: nothing else must wait for it.
-std::optional<Error> Maildir::news_of_missing() {
-  if (missing_.empty() || missing_ == said_) return std::nullopt;
-  said_ = missing_;
-  scan_now_ = true;
-  return Error::retry(missing_.front() + (missing_.size() == 1 ? "" : ", and others"));
 }
 
 void Maildir::miss_wanted_folders() {

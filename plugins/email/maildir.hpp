@@ -39,7 +39,6 @@ class Maildir final : public MailSource {
   bool wanted(const std::string& folder) const;
   Result<std::vector<Folder>> find_folders();
   void miss_wanted_folders();
-  std::optional<Error> news_of_missing();
   Result<void> scan(Context& context);
   Result<void> list(const Folder& folder, const char* part, std::vector<MailKey>& keys,
                     std::vector<Entry>& found);
@@ -59,7 +58,6 @@ class Maildir final : public MailSource {
   std::deque<Entry> backlog_;
   std::optional<std::string> reached_;  // the cursor that seen_ stands for
   std::vector<std::string> missing_;    // what could not be read since the last scan, and why
-  std::vector<std::string> said_;       // of it, what the last failed poll was about
   std::chrono::steady_clock::time_point scanned_;
   bool scan_now_ = true;
 };

@@ -150,8 +150,9 @@ struct voxbus_call {
      and the plugin moves its cursor past the record without parsing it. [lane] */
   voxbus_status (*examine)(const voxbus_call* call, voxbus_view native_id, voxbus_view raw);
 
-  /* Says why the plugin is about to return VOXBUS_RETRY or VOXBUS_PERMANENT. The last one counts.
-     [lane] */
+  /* Says why the plugin is about to return VOXBUS_RETRY or VOXBUS_PERMANENT; or, where it goes on and
+     returns or waits as if all were well, what keeps a part of it from working: the channel is shown
+     as degraded with these words meanwhile. The last one of a call counts. [lane] */
   void (*fail)(const voxbus_call* call, const voxbus_failure* failure);
 
   /* Non-zero once stop was asked for. [any] */

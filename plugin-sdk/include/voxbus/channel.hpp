@@ -154,6 +154,15 @@ class Context {
         std::chrono::system_clock::now());
   }
 
+  // What keeps a part of the channel from working while the rest goes on: it is shown as degraded
+  // with these words, until a poll that does not say so.
+  void trouble(std::string_view words) const {
+    voxbus_failure failure{};
+    failure.size = sizeof failure;
+    failure.message = detail::view(words.substr(0, 4096));
+    call_->fail(call_, &failure);
+  }
+
   // One line for the journal; never a secret, never a customer's words.
   void log(LogLevel level, std::string_view message) const {
     if (const auto* log = detail::find_service<voxbus_log_1>(host_, VOXBUS_SERVICE_LOG)) {
