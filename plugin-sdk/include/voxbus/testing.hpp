@@ -319,11 +319,11 @@ class Harness {
       return VOXBUS_MISUSE;
     }
     if (self.stopped_) return VOXBUS_STOPPED;
-    self.cursor_ = self.text_of(cursor, "a cursor");
     Outcome& outcome = running.outcome;
     std::move(outcome.uncovered.begin(), outcome.uncovered.end(),
               std::back_inserter(outcome.items));
     outcome.uncovered.clear();
+    self.cursor_ = self.text_of(cursor, "a cursor");
     ++outcome.commits;
     return VOXBUS_OK;
   }

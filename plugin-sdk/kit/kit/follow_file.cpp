@@ -486,11 +486,15 @@ void FollowFile::deliver(std::size_t length, bool has_break) {
 }
 
 void FollowFile::consume(std::size_t count) {
+  // Of what was read, not of what stands there by now: it may have been cut meanwhile.
+  const bool whole = passed_ == 0 && prefix_.size() == offset_;
+  if (whole)
+    prefix_.append(buffer_, used_, std::min(count, kPrefix - std::min(kPrefix, prefix_.size())));
   offset_ += passed_ + count;
   passed_ = 0;
   used_ += count;
   searched_ = 0;
-  if (prefix_.size() < kPrefix) {
+  if (!whole && prefix_.size() < kPrefix) {
     prefix_ = read_prefix(fd_, static_cast<std::size_t>(std::min<std::uint64_t>(offset_, kPrefix)));
   }
 }
