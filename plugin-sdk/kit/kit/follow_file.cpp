@@ -374,9 +374,11 @@ Result<bool> FollowFile::refill() {
   if (!*same) {
     // Cut or overwritten in place. What was not read yet may stand in a copy.
     const Place before = place();
-    auto found = open_matching(before);
-    if (!found || *found) return found;
-    notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
+    if (before.prefix_size > 0) {
+      auto found = open_matching(before);
+      if (!found || *found) return found;
+      notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
+    }
     auto opened = open_first_since(before.written, before.identity);
     if (!opened || *opened) return opened;
     return false;

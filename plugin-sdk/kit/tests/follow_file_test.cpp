@@ -239,6 +239,20 @@ TEST_F(Following, ReadsTheCopyOfAFileOfWhichItHadReadNothing) {
   }
 }
 
+TEST_F(Following, ReadsTheCopyOfAFileOfWhichItHadReadHalfALine) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  copy_and_truncate("calls.csv.1");
+  write("tw");
+  EXPECT_THAT(read(), IsEmpty());
+  write("o\n");
+  rename("calls.csv.1", "calls.csv.2");
+  copy_and_truncate("calls.csv.1");
+  EXPECT_THAT(read(), ElementsAre("two"));
+  write("three\n");
+  EXPECT_THAT(read(), ElementsAre("three"));
+}
+
 TEST_F(Following, ReadsLateLinesAlsoWhenTheNextFileIsRotatedBeforeItLooks) {
   write("one\n");
   EXPECT_THAT(read(), ElementsAre("one"));
