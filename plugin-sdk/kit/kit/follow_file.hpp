@@ -10,8 +10,7 @@
 // and
 //   what came late is delivered before the reading goes on.
 // - Copied and truncated (copytruncate): noticed by size or content; the copy is finished first.
-// - Siblings are FILE.1, FILE-20260101, STEM-20260101.EXT and the like, uncompressed.
-// - Rotated files are in the order of their numbers, where all have such, else of their last write.
+// - What counts as rotated, and in which order, stands in rotated_files.hpp.
 // - The cursor is device, inode, offset, time of the last write, and a fingerprint of the first
 //   bytes read, so that a reused inode, a copy or a file of another host is told apart; and the
 //   same of the file that was left last, while it is still looked at.
@@ -27,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kit/rotated_files.hpp"
 #include "kit/watch.hpp"
 #include "voxbus/channel.hpp"
 #include "voxbus/result.hpp"
@@ -81,23 +81,8 @@ class FollowFile {
   std::vector<std::string> notices();
 
  private:
-  struct Identity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    friend bool operator==(const Identity&, const Identity&) = default;
-  };
-  struct Look {  // what stat(2) says
-    Identity identity;
-    std::uint64_t size = 0;
-    std::int64_t written = 0;  // nanoseconds since 1970
-  };
-  struct Sibling {
-    std::filesystem::path path;
-    Look look;
-    std::optional<std::uint64_t> generation;  // 2 of FILE.2
-  };
   struct Place {  // a cursor, taken apart
-    Identity identity;
+    FileIdentity identity;
     std::uint64_t offset = 0;
     std::int64_t written = 0;
     std::size_t prefix_size = 0;
@@ -111,15 +96,13 @@ class FollowFile {
     std::chrono::steady_clock::time_point until;
   };
 
-  static std::optional<Look> look_at(const std::filesystem::path& path);
   static std::optional<std::vector<Place>> parse(std::string_view cursor);
   static bool matches(const std::filesystem::path& path, const Place& place);
-  std::vector<Sibling> rotated() const;
   Place place() const;
 
   Result<bool> open(const std::filesystem::path& path, std::uint64_t offset);
   Result<bool> open_matching(const Place& place);
-  Result<bool> open_first_since(std::int64_t written, const Identity& except);
+  Result<bool> open_first_since(std::int64_t written, const FileIdentity& except);
   Result<bool> open_next();
   Result<void> begin_before(std::int64_t written);
   void leave();
@@ -141,7 +124,7 @@ class FollowFile {
   std::optional<Left> left_;
   std::optional<Place> ahead_;  // where to go on after a file that was gone back to
   int fd_ = -1;
-  Identity identity_;
+  FileIdentity identity_;
   std::int64_t written_ = 0;
   std::uint64_t offset_ = 0;  // of the first byte not yet delivered
   std::string prefix_;        // the first bytes that were delivered, for the fingerprint
