@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/posix.hpp"
 #include "bus/positions.hpp"
+#include "config/places.hpp"
 #include "host/spawn.hpp"
 #include "intake/normalise.hpp"
 #include "model/limits.hpp"
@@ -47,6 +48,14 @@ config::Configuration Daemon::read_configuration(config::Problems& problems) con
     // systemd's RuntimeDirectory=; else beside the state, which only our own user can reach.
     const char* runtime = std::getenv("RUNTIME_DIRECTORY");
     configuration.socket = (runtime ? fs::path(runtime) : configuration.state) / "voxbus.sock";
+    if (const auto size = configuration.socket.string().size(); size > config::kMaxSocketPath) {
+      problems.add({.file = (overrides_.configuration / "voxbus.yaml").string(),
+                    .message = "the default of 'socket', " + configuration.socket.string() +
+                               ", has " + std::to_string(size) +
+                               " bytes: a socket's path may have " +
+                               std::to_string(config::kMaxSocketPath),
+                    .remedy = "name a shorter one, as 'socket: /run/voxbus/voxbus.sock'"});
+    }
   }
   return configuration;
 }

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "app/daemon.hpp"
+#include "config/places.hpp"
 
 namespace {
 
@@ -31,16 +32,23 @@ int main(int count, char** arguments) {
       .add_option("--config", overrides.configuration, "Folder with voxbus.yaml and channels.d/")
       ->capture_default_str();
   options.add_option("--state", state, "Folder for the journal and all else that is kept");
-  options.add_option("--listen", listen,
-                     "ADDRESS:PORT for the HTTP API; port 0 takes any that is free");
-  options.add_option("--log-level", level, "trace, debug, info, warning or error");
+  options
+      .add_option("--listen", listen,
+                  "ADDRESS:PORT for the HTTP API; port 0 takes any that is free")
+      ->check([](const std::string& text) {
+        const auto parsed = voxbus::config::parse_listen(text);
+        return parsed ? std::string{} : parsed.error().message;
+      });
+  options.add_option("--log-level", level, "trace, debug, info, warning or error")
+      ->check(CLI::IsMember(std::vector<std::string>(voxbus::config::kLogLevels.begin(),
+                                                     voxbus::config::kLogLevels.end())));
   options.set_version_flag("--version", "voxbusd " VOXBUS_BUILD);
   try {
     options.parse(count, arguments);
   } catch (const CLI::ParseError& error) {
     return options.exit(error) == 0 ? 0 : 2;
   }
-  if (!state.empty()) overrides.state = state;
+  if (!state.empty()) overrides.state = std::filesystem::absolute(state);
   if (!listen.empty()) overrides.listen = listen;
   if (!level.empty()) overrides.log_level = level;
   // Another process of our user, as a plugin's, must not read our memory: it holds keys and

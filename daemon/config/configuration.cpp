@@ -80,12 +80,9 @@ Plugins read_daemon(const Document& document, Configuration& out, Problems& prob
     in.report(in.node("installation")->mark,
               "'installation' may hold a-z, 0-9 and '-' only, at most 63");
   }
-  in.choice("log_level", out.log_level,
-            {{"trace", std::string("trace")},
-             {"debug", std::string("debug")},
-             {"info", std::string("info")},
-             {"warning", std::string("warning")},
-             {"error", std::string("error")}});
+  std::vector<std::pair<std::string_view, std::string>> levels;
+  for (const auto level : kLogLevels) levels.emplace_back(level, level);
+  in.choice("log_level", out.log_level, levels);
   read_words(in, "hosts", out.hosts, is_host, "no host name", "as bus.example.org");
   read_words(in, "origins", out.origins, is_origin, "no origin", "as https://desk.example.org");
   read_region(in, out.region);

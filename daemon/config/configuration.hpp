@@ -3,10 +3,12 @@
 // value that is read once, checked whole, and then never changed; reload makes a new one.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
@@ -42,6 +44,9 @@ struct Channel {
   bool operator==(const Channel&) const =
       default;  // what a reload restarts, and what it leaves alone
 };
+
+inline constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warning",
+                                                               "error"};
 
 struct Configuration {
   std::filesystem::path directory;

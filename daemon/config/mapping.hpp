@@ -108,7 +108,7 @@ class Mapping {
   // One of a few words.
   template<class Choice>
   void choice(std::string_view key, Choice& out,
-              std::initializer_list<std::pair<std::string_view, Choice>> words) {
+              const std::vector<std::pair<std::string_view, Choice>>& words) {
     const auto* found = scalar(key);
     if (!found) return;
     std::vector<std::string> names;

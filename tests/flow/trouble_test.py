@@ -51,6 +51,23 @@ class Trouble(Beside):
         after = {path: path.read_bytes() for path in (self.daemon.state / "journal").rglob("*") if path.is_file()}
         self.assertEqual(before, after)
 
+    def test_what_the_command_line_says_wrongly_is_named(self):
+        for option, value, said in (("--listen", "here", "write ADDRESS:PORT"), ("--log-level", "loud", "debug")):
+            done = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf, option, value],
+                                  capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(option, done.stderr)
+            self.assertIn(said, done.stderr)
+
+    def test_a_state_folder_too_long_for_its_socket_is_a_fault_of_the_configuration(self):
+        state = self.daemon.folder / ("s" * 100)
+        done = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf, "--state", state],
+                              capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 78, done.stderr)
+        self.assertIn("voxbus.yaml: the default of 'socket'", done.stderr)
+        self.assertIn("name a shorter one", done.stderr)
+        self.assertFalse(state.exists())
+
     def test_a_second_daemon_on_the_same_state_is_refused(self):
         self.start()
         second = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf], capture_output=True,

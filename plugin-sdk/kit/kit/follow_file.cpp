@@ -35,6 +35,11 @@ std::string read_prefix(int fd, std::size_t size) {
 
 std::string reason(int error) { return std::strerror(error); }
 
+Error cannot_open(const std::filesystem::path& path, int error) {
+  return Error::retry("cannot open " + path.string() + ": " + reason(error) +
+                      (error == EACCES ? ": let the service's user read it" : ""));
+}
+
 }  // namespace
 
 FollowFile::FollowFile(std::filesystem::path file, FollowOptions options)
@@ -96,12 +101,17 @@ std::optional<std::vector<FollowFile::Place>> FollowFile::parse(std::string_view
   return cursor.empty() ? std::optional(places) : std::nullopt;
 }
 
-bool FollowFile::matches(const std::filesystem::path& path, const Place& place) {
+Result<bool> FollowFile::matches(const std::filesystem::path& path, const Place& place) {
   const auto look = look_at(path);
   if (!look || look->size < place.offset) return false;
   if (place.prefix_size == 0) return true;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return false;
+  if (fd < 0) {
+    // What was written later may be what is looked for.
+    const int error = errno;
+    if (error == ENOENT || look->written < place.written) return false;
+    return cannot_open(path, error);
+  }
   const std::string prefix = read_prefix(fd, place.prefix_size);
   ::close(fd);
   return prefix.size() == place.prefix_size && hash_of(prefix) == place.prefix_hash;
@@ -132,18 +142,22 @@ Result<void> FollowFile::resume(std::string_view cursor) {
 }
 
 // Opens the file in which a place lies: the same one by its identity, else a copy by its content.
+// When none of those that can be read is it, but one that cannot be read may be, that is an error.
 Result<bool> FollowFile::open_matching(const Place& place) {
   std::vector<std::filesystem::path> paths{file_};
   for (const RotatedFile& sibling : rotated_files(file_)) paths.push_back(sibling.path);
+  Result<bool> none = false;
   for (const bool by_identity : {true, false}) {
     if (!by_identity && place.prefix_size == 0) break;
     for (const auto& path : paths) {
       const auto look = look_at(path);
       if (!look || (by_identity && look->identity != place.identity)) continue;
-      if (matches(path, place)) return open(path, place.offset);
+      const auto is_it = matches(path, place);
+      if (is_it && *is_it) return open(path, place.offset);
+      if (!is_it) none = is_it;
     }
   }
-  return false;
+  return none;
 }
 
 // Opens the oldest file that was written at or after a moment, other than that one.
@@ -180,8 +194,7 @@ Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t o
   if (fd < 0) {
     const int error = errno;
     if (error == ENOENT) return false;
-    return Error::retry("cannot open " + path.string() + ": " + reason(error) +
-                        (error == EACCES ? ": let the service's user read it" : ""));
+    return cannot_open(path, error);
   }
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {

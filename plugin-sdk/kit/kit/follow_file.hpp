@@ -97,7 +97,7 @@ class FollowFile {
   };
 
   static std::optional<std::vector<Place>> parse(std::string_view cursor);
-  static bool matches(const std::filesystem::path& path, const Place& place);
+  static Result<bool> matches(const std::filesystem::path& path, const Place& place);
   Place place() const;
 
   Result<bool> open(const std::filesystem::path& path, std::uint64_t offset);

@@ -24,6 +24,18 @@ using voxbus::kit::FollowFile;
 using voxbus::kit::FollowOptions;
 using Step = FollowFile::Step;
 
+// What files' permissions mean to a service that is not root.
+class Unprivileged {
+ public:
+  Unprivileged() { EXPECT_TRUE(user_ != 0 || ::seteuid(65534) == 0); }
+  ~Unprivileged() { EXPECT_EQ(::seteuid(user_), 0); }
+  Unprivileged(const Unprivileged&) = delete;
+  Unprivileged& operator=(const Unprivileged&) = delete;
+
+ private:
+  const uid_t user_ = ::geteuid();
+};
+
 // Write, rotate, read: the language of these tests. Time of the last write goes on by a second with
 // each write, so that files have an order without waiting.
 class Following : public ::testing::Test {
@@ -288,6 +300,27 @@ TEST_F(Following, FinishesTheCopyWhenTheFileIsTruncated) {
   write("three\n");
   EXPECT_THAT(read(), ElementsAre("two", "three"));
   EXPECT_THAT(follow_->notices(), IsEmpty());
+}
+
+// Root's logrotate copies to a file of root's; the service has a user of its own.
+TEST_F(Following, WaitsForACopyThatItMayNotRead) {
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  write("two\n");
+  copy_and_truncate("calls.csv.1");
+  write("three\n");
+  std::filesystem::permissions(folder_ / "calls.csv.1", std::filesystem::perms::none);
+  {
+    const Unprivileged service;
+    for (int i = 0; i < 2; ++i)
+      EXPECT_THAT(read(),
+                  ElementsAre(HasSubstr("calls.csv.1: Permission denied: let the service's")));
+    EXPECT_THAT(follow_->notices(), IsEmpty());
+    FollowFile restarted{folder_ / "calls.csv", {.settle = 0ms}};
+    EXPECT_FALSE(restarted.resume(follow_->cursor()));
+  }
+  std::filesystem::permissions(folder_ / "calls.csv.1", std::filesystem::perms{0644});
+  EXPECT_THAT(read(), ElementsAre("two", "three"));
 }
 
 TEST_F(Following, NoticesATruncatedFileThatGrewPastItsPlace) {
