@@ -24,11 +24,7 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
     });
   }
   void probed(const Outcome& outcome) override {
-    channel_.post([outcome](InlineChannel& channel) {
-      channel.amend([&](ChannelStatus& status) {
-        status.probe = outcome.status == VOXBUS_OK ? "ok" : outcome.message;
-      });
-    });
+    channel_.post([outcome](InlineChannel& channel) { channel.note_probe(outcome); });
   }
   void log(const LogLine& line) override { channel_.note_log(line); }
 

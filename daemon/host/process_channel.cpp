@@ -171,11 +171,7 @@ Status ProcessChannel::take(Run& run, const Frame& frame) {
     }
     case FrameType::probed: {
       VOXBUS_TRY(outcome, decode<Outcome>(frame.payload));
-      amend([&](ChannelStatus& status) {
-        status.probe = outcome.status == VOXBUS_OK            ? "ok"
-                       : outcome.status == VOXBUS_UNSUPPORTED ? ""
-                                                              : outcome.message;
-      });
+      note_probe(outcome);
       return {};
     }
     case FrameType::log: {

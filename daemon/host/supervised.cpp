@@ -116,6 +116,16 @@ void Supervised::note_poll(const Outcome& outcome) {
   }
 }
 
+void Supervised::note_probe(const Outcome& outcome) {
+  if (outcome.status == VOXBUS_UNSUPPORTED) return;
+  amend([&](ChannelStatus& status) {
+    status.probe = outcome.status == VOXBUS_OK ? "ok"
+                   : !outcome.message.empty()
+                       ? outcome.message
+                       : "the plugin's probe failed with status " + std::to_string(outcome.status);
+  });
+}
+
 void Supervised::with_library(std::function<void(Result<FileDescriptor>)> loaded) {
   auto opened = open_plugin(channel_.library, around_.trust_plugins ? Trust::given : Trust::owned);
   if (!opened) return loaded(opened.error());

@@ -72,6 +72,9 @@ class Supervised {
   void note_log(const LogLine& line);
   // The daemon's answer to how a poll ended.
   void note_poll(const Outcome& outcome);
+  // What the plugin found when it was asked whether it can work; a plugin that cannot be asked is
+  // no news.
+  void note_probe(const Outcome& outcome);
   // How long to wait after one more failure: exponential with jitter.
   [[nodiscard]] std::chrono::milliseconds next_backoff() { return backoff_.next(); }
   void reset_backoff() { backoff_.reset(); }

@@ -242,6 +242,26 @@ TEST_F(SupervisorTest, AProbeIsAnsweredWhileThePollWaits) {
   EXPECT_EQ(when("ill", probed).probe, "the server does not know us");
 }
 
+TEST_F(SupervisorTest, AProbeThatFailsWithoutAWordIsShown) {
+  start();
+  supervisor_->add(moods("silent", {{"probe_fails", true}}));
+  EXPECT_THAT(when("silent", [](const auto& s) { return !s.probe.empty(); }).probe,
+              HasSubstr("failed with status"));
+}
+
+TEST_F(SupervisorTest, APartThatDoesNotWorkIsShownWhileTheRestGoesOn) {
+  start();
+  for (const bool isolated : {true, false}) {
+    auto channel = moods(isolated ? "apart" : "inlined", {{"part", "one folder is missing"}});
+    channel.isolated = isolated;
+    supervisor_->add(channel);
+    const auto shown = when_reason(channel.name, "one folder is missing");
+    EXPECT_EQ(shown.level, Level::degraded);
+    EXPECT_THAT(shown.remedy, HasSubstr("the rest of it works"));
+    EXPECT_EQ(shown.restarts, 0u);
+  }
+}
+
 TEST_F(SupervisorTest, InlineTheLanesRunTogetherToo) {
   start();
   auto inlined = moods("well");
