@@ -5,7 +5,7 @@ namespace voxbus::email {
 
 bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, Context& context) {
   std::string id = kit::mail_id(bytes);
-  std::string raw = kit::without_store_marks(bytes);
+  std::string raw = kit::canonical_mail(bytes);
   const Examined examined = context.examine(id, raw);
   if (examined == Examined::kStopped) return false;
   if (examined == Examined::kSkip) return true;
@@ -21,7 +21,7 @@ bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, 
 Item oversized_item(std::string id, std::string_view head, std::uint64_t size,
                     const ReadOptions& options) {
   return {.native_id = std::move(id),
-          .raw = kit::without_store_marks(kit::mail_header(head)),
+          .raw = kit::canonical_mail(kit::mail_header(head)),
           .unreadable = "larger than max_item (" + std::to_string(size) + " bytes, max_item is " +
                         show(options.max_item) + ")"};
 }

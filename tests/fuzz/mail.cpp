@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   voxbus::kit::MailDigest digest;
   for (std::size_t at = 0; at < size; at += 7) digest.update(bytes.substr(at, 7));
   demand(digest.hex() == id, "the same id in pieces");
-  demand(voxbus::kit::mail_id(voxbus::kit::without_store_marks(bytes)) == id,
+  demand(voxbus::kit::mail_id(voxbus::kit::canonical_mail(bytes)) == id,
          "the same id without a store's marks");
   const auto mail = voxbus::kit::read_mail(bytes, id, {});
   if (mail.unreadable) {

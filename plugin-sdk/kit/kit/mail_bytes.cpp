@@ -126,21 +126,24 @@ std::string mail_id(std::string_view mail) {
   return digest.hex();
 }
 
-std::string without_store_marks(std::string_view mail) {
+std::string canonical_mail(std::string_view mail) {
   std::string out;
-  out.reserve(mail.size());
+  out.reserve(mail.size() + 1);
+  bool in_header = true;
   bool dropping = false;
   for (std::size_t at = 0; at < mail.size();) {
-    const std::size_t end = std::min(mail.find('\n', at), mail.size() - 1) + 1;
-    const std::string_view line = mail.substr(at, end - at);
-    if (line == "\n" || line == "\r\n") return out.append(mail.substr(at));
-    if (line.front() != ' ' && line.front() != '\t') {
+    const std::size_t end = std::min(mail.find('\n', at), mail.size());
+    std::string_view line = mail.substr(at, end - at);
+    // A second CR before the break is content, and stays so only beside the first.
+    if (line.ends_with('\r') && !line.ends_with("\r\r")) line.remove_suffix(1);
+    if (in_header && line.empty()) in_header = dropping = false;
+    if (in_header && line.front() != ' ' && line.front() != '\t') {
       const std::string_view name = line.substr(0, line.find(':') + 1);
       dropping = (at == 0 && line.starts_with(kFrom)) ||
                  (name.size() <= 64 && !name.empty() && is_dropped(name));
     }
-    if (!dropping) out.append(line);
-    at = end;
+    if (!dropping) out.append(line) += '\n';
+    at = end + 1;
   }
   return out;
 }

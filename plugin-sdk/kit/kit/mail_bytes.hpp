@@ -44,9 +44,10 @@ class MailDigest {
 
 std::string mail_id(std::string_view mail);
 
-// The mail without those headers and without an mbox "From " line; nothing else is changed. What a
-// store marks as read or answered thereby stays the same mail.
-std::string without_store_marks(std::string_view mail);
+// The mail without those headers and without an mbox "From " line, each line ended by LF; nothing
+// else is changed. What a store marks as read, or keeps with other line ends, thereby stays the
+// same mail. Of its own result it changes nothing.
+std::string canonical_mail(std::string_view mail);
 
 // The header section with the empty line that ends it, or everything when there is none.
 std::string_view mail_header(std::string_view mail);

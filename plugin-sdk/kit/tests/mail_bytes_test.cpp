@@ -51,12 +51,14 @@ TEST(MailId, IsTheSameInPiecesOfAnySize) {
   }
 }
 
-TEST(MailMarks, AreTakenOutAndNothingElse) {
-  EXPECT_EQ(voxbus::kit::without_store_marks(
-                "From x\nA: 1\r\nSTATUS: R\n O\nX-IMAPbase: 1\nB: 2\n 3\n\nStatus: in the body\n"),
-            "A: 1\r\nB: 2\n 3\n\nStatus: in the body\n");
-  EXPECT_EQ(voxbus::kit::without_store_marks("no colon\nA: 1"), "no colon\nA: 1");
-  EXPECT_EQ(voxbus::kit::without_store_marks(""), "");
+TEST(CanonicalMail, HasNoMarksOfAStoreAndOneKindOfLineEnd) {
+  using voxbus::kit::canonical_mail;
+  EXPECT_EQ(canonical_mail("From x\nA: 1\r\nSTATUS: R\n O\nX-IMAPbase: 1\nB: 2\n 3\n\r\n"
+                           "Status: in the body\r\nlast"),
+            "A: 1\nB: 2\n 3\n\nStatus: in the body\nlast\n");
+  EXPECT_EQ(canonical_mail("no colon\nA: 1"), "no colon\nA: 1\n");
+  EXPECT_EQ(canonical_mail("\ra\r\r\n"), "\ra\r\r\n") << "a CR that ends no line is content";
+  EXPECT_EQ(canonical_mail(""), "");
 }
 
 TEST(MailHeader, EndsWithTheFirstEmptyLine) {

@@ -121,15 +121,21 @@ TEST_F(Mbox, DoesNotBelieveContentLength) {
   EXPECT_THAT(read(), ElementsAre("one", "two"));
 }
 
-TEST_F(Mbox, KeepsTheSameIdsWhenMarksAreRewritten) {
+std::string with_crlf(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '\n' ? "\r\n" : std::string{c};
+  return out;
+}
+
+TEST_F(Mbox, ReadsTheSameMailsWhenMarksAndLineEndsAreRewritten) {
   append_mail("one");
   append_mail("two");
   create();
   age();
   const Outcome before = harness_.drain();
   std::filesystem::remove(file_);
-  append(std::string{kEnvelope} + "Status: RO\n" + mail("one") + "\n" + kEnvelope + "Status: O\n" +
-         mail("two") + "\n");
+  append(std::string{kEnvelope} + "Status: RO\n" + mail("one") + "\n" +
+         with_crlf(kEnvelope + ("Status: O\n" + mail("two")) + "\n"));
   age();
   const Outcome after = harness_.drain();
   ASSERT_EQ(after.items.size(), 2u);
