@@ -198,7 +198,7 @@ class Loop:
         daemon.channel("calls", "phone", {"file": str(self.outside["calls"].path)}, begin="all")
         self.at = "beginning"
         self.events = []
-        self.kills = killing.Kills(daemon, dice, start_takes=0.3)  # the hosts come up after the daemon
+        self.kills = killing.Kills(daemon, dice)
 
     def look(self):
         """Reads on, and tells the outside systems what came out; whether something did."""

@@ -46,15 +46,17 @@ def end(daemon, good, keep):
 class Kills:
     """Kills the daemon, its hosts, or both, and in every third round the daemon once more within its start."""
 
-    def __init__(self, daemon, dice, start_takes):
-        self.daemon, self.dice, self.start_takes = daemon, dice, start_takes
+    def __init__(self, daemon, dice):
+        self.daemon, self.dice = daemon, dice
+        self.start_took = 0.1  # seconds until it listened, the last time
         self.counts = collections.Counter()
-        self.early = 0  # killed before it was ready
+        self.early = self.late = 0  # killed within its start before it listened, and just after
 
     def __str__(self):
         return ", ".join(f"{times} x {what}" for what, times in sorted(self.counts.items()))
 
     def kill(self, number):
+        from voxbus_daemon import wait_for
         what = "start" if number % 3 == 2 else self.dice.choice(["daemon", "hosts", "both"])
         self.counts[what] += 1
         if what in ("hosts", "both"):
@@ -64,10 +66,17 @@ class Kills:
         self.daemon.kill()
         if what == "start":
             self.daemon.start(wait=False)
-            time.sleep(self.dice.uniform(0, self.start_takes))  # the instant is what is tried here
-            self.early += self.daemon.endpoint() is None
+            if self.counts[what] % 2:
+                wait_for(lambda: self.daemon.endpoint(), "the daemon listens")
+            time.sleep(self.dice.uniform(0, self.start_took))  # the instant is what is tried here
+            if self.daemon.endpoint() is None:
+                self.early += 1
+            else:
+                self.late += 1
             self.daemon.kill()
+        begun = time.monotonic()
         self.daemon.start()
+        self.start_took = time.monotonic() - begun
 
     def _kill_some_hosts(self):
         try:
