@@ -14,6 +14,7 @@
 #include <fstream>
 #include <thread>
 
+#include "../testing.hpp"
 #include "host/plugin.hpp"
 
 namespace voxbus::host {
@@ -26,10 +27,6 @@ using ::testing::StartsWith;
 class PluginFile : public ::testing::Test {
  protected:
   void SetUp() override {
-    const char* home = std::getenv("HOME");
-    std::string name = std::string(home ? home : "/root") + "/voxbus-plugin-XXXXXX";
-    ASSERT_TRUE(::mkdtemp(name.data())) << name;
-    folder_ = name;
     file_ = folder_ / "generator.so";
     manifest_ = folder_ / "generator.plugin.yaml";
     fs::copy_file(fs::path(TEST_PLUGINS) / "generator.so", file_);
@@ -38,10 +35,6 @@ class PluginFile : public ::testing::Test {
     set_mode(manifest_, 0644);
     const auto opened = open_plugin(file_, Trust::owned);
     ASSERT_TRUE(opened) << opened.error().message;
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
   }
 
   static void set_mode(const fs::path& path, mode_t mode) {
@@ -53,7 +46,14 @@ class PluginFile : public ::testing::Test {
   }
   std::string refusal() const { return refusal(file_); }
 
-  fs::path folder_, file_, manifest_;
+  static fs::path home() {
+    const char* home = std::getenv("HOME");
+    return home ? home : "/root";
+  }
+
+  const test::Folder below_home_{home()};
+  const fs::path folder_ = below_home_.path();
+  fs::path file_, manifest_;
 };
 
 TEST_F(PluginFile, ThatItsGroupOrOthersMayWriteIsRefusedByName) {

@@ -15,12 +15,14 @@
 #include <csignal>
 #include <fstream>
 
+#include "../testing.hpp"
+
 namespace voxbus::host {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kPatience = 30'000;  // milliseconds
+constexpr int kPatience = static_cast<int>(std::chrono::milliseconds(test::kPatience).count());
 
 FileDescriptor watch(pid_t pid) {
   return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -34,23 +36,16 @@ bool ends(const FileDescriptor& pidfd) {
 class Spawn : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = fs::temp_directory_path() / "voxbus-spawn-XXXXXX";
-    ASSERT_TRUE(::mkdtemp(name.data())) << name;
-    folder_ = name;
     int pipe[2];
     ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
     says_ = FileDescriptor(pipe[0]);
     mouth_ = FileDescriptor(pipe[1]);
     options_.socket = options_.plugin = options_.mark = mouth_.get();
   }
-  void TearDown() override {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
 
   // What it writes to its socket, descriptor 3, is what line() reads.
   void script(const std::string& text) {
-    options_.program = folder_ / "host";
+    options_.program = folder_.path() / "host";
     std::ofstream(options_.program) << "#!/bin/sh\n" << text << '\n';
     ASSERT_EQ(::chmod(options_.program.c_str(), 0755), 0);
   }
@@ -63,7 +58,7 @@ class Spawn : public ::testing::Test {
     }
   }
 
-  fs::path folder_;
+  test::Folder folder_;
   FileDescriptor says_, mouth_;
   SpawnOptions options_;
 };

@@ -20,7 +20,7 @@ std::size_t stride(std::size_t usual) {
 }
 
 struct Damage : testing::Test {
-  TemporaryDirectory aside;
+  test::Folder aside{test::in_memory()};
   std::filesystem::path whole = aside.path() / "whole";
   std::map<model::Position, model::Event> original;
   std::uint64_t tried = 0, salvaged = 0, lost = 0, most_lost = 0;

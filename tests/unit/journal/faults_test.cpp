@@ -165,7 +165,7 @@ TEST_F(Disks, ThatFailToSyncEndAllAcknowledging) {
 // Whoever waits for keys says so and goes on turning: the watchdog must not end a daemon whose disk
 // is full.
 TEST(KeyMaker, WaitsForSpaceWithSignsOfLifeAndGoesOnWhenThereIsSome) {
-  const TemporaryDirectory temporary;
+  const test::Folder temporary{test::in_memory()};
   const auto master = random_key();
   ASSERT_TRUE(Keys::create(temporary.path() / "keys", master));
   auto keys = Keys::open(temporary.path() / "keys", master, true);
@@ -198,7 +198,7 @@ TEST(KeyMaker, WaitsForSpaceWithSignsOfLifeAndGoesOnWhenThereIsSome) {
 }
 
 TEST(Lock, BelongsToWhomTheFolderBelongsWhoeverMadeIt) {
-  const TemporaryDirectory temporary;
+  const test::Folder temporary{test::in_memory()};
   constexpr uid_t kService = 65534;
   if (::geteuid() == 0) {
     ASSERT_EQ(::chown(temporary.path().c_str(), kService, kService), 0);

@@ -162,7 +162,7 @@ TEST_F(Verification, AcceptsBodiesAndEvidenceThatFellToRetention) {
   EXPECT_EQ(store.lines().at(3), "received d/1");
 }
 TEST_F(Verification, SaysThatThereIsNoJournal) {
-  TemporaryDirectory empty;
+  test::Folder empty{test::in_memory()};
   EXPECT_THAT(verify(empty.path(), {}, {}).error().message, HasSubstr("there is no journal in"));
 }
 TEST_F(Verification, NeedsTheMasterKey) {

@@ -11,7 +11,7 @@ namespace {
 using testing::HasSubstr;
 
 struct KeyFile : testing::Test {
-  TemporaryDirectory temporary;
+  test::Folder temporary{test::in_memory()};
   std::filesystem::path file = temporary.path() / "keys";
   Key master = random_key();
   Aead aead;
@@ -135,7 +135,7 @@ TEST_F(KeyFile, SaysSoWhenBothCopiesOfItsHeaderAreDamaged) {
 TEST_F(KeyFile, IsNeverMadeOverAnotherOne) { EXPECT_FALSE(Keys::create(file, master)); }
 
 TEST(MasterKey, IsMadeOnceAndReadableByNobodyElse) {
-  TemporaryDirectory temporary;
+  test::Folder temporary{test::in_memory()};
   const auto file = temporary.path() / "master.key";
   const auto made = master_key({}, file, true);
   ASSERT_TRUE(made);

@@ -12,7 +12,7 @@ using testing::SizeIs;
 
 struct Starts : testing::Test {
   Store store;
-  TemporaryDirectory aside;
+  test::Folder aside{test::in_memory()};
 
   void bring(std::initializer_list<const char*> ids, const std::string& cursor) {
     std::vector<model::Item> items;

@@ -2,7 +2,6 @@
 #include "unit/journal/store.hpp"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <fstream>
 
@@ -10,20 +9,6 @@
 #include "base/log.hpp"
 
 namespace voxbus::journal {
-
-TemporaryDirectory::TemporaryDirectory(std::filesystem::path parent) {
-  const std::filesystem::path memory = "/dev/shm";
-  if (parent.empty()) {
-    parent = ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-  }
-  std::string name = (parent / "voxbus-journal-XXXXXX").string();
-  if (!::mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
-  path_ = name;
-}
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code code;
-  std::filesystem::remove_all(path_, code);
-}
 
 ItemWords post(std::string native_id) { return ItemWords(std::move(native_id)); }
 
@@ -134,7 +119,7 @@ void Line::close() {
 
 Store::Store(Place place)
     : temporary_(place == Place::disk ? std::filesystem::temp_directory_path()
-                                      : std::filesystem::path()) {
+                                      : test::in_memory()) {
   // Repairs by the hundred; VOXBUS_TEST_LOG shows them.
   log::set_level(::getenv("VOXBUS_TEST_LOG") ? log::level::info : log::level::off);
   options.directory = temporary_.path() / "journal";

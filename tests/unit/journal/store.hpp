@@ -17,6 +17,7 @@
 #include "journal/journal.hpp"
 #include "journal/reader.hpp"
 #include "journal/verify.hpp"
+#include "unit/testing.hpp"
 
 namespace voxbus::journal {
 
@@ -37,19 +38,6 @@ class ManualClock final : public Clock {
 
  private:
   Guarded<TimePoint> now_{std::chrono::sys_days{std::chrono::year{2026} / 11 / 22}};
-};
-
-class TemporaryDirectory {
- public:
-  // `parent` empty: memory where the system has it, because most tests sync a lot.
-  explicit TemporaryDirectory(std::filesystem::path parent = {});
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 // An item in a few words: post("a").says("hello").by("mailto:nora@example.org").version(3).
@@ -160,7 +148,7 @@ class Store {
   [[nodiscard]] std::vector<std::string> fatal() const;
 
  private:
-  TemporaryDirectory temporary_;
+  test::Folder temporary_;
   int life_ = 0;
   Guarded<std::vector<std::string>> fatal_;
   std::unique_ptr<Journal> journal_;
