@@ -101,20 +101,39 @@ std::optional<std::vector<FollowFile::Place>> FollowFile::parse(std::string_view
   return cursor.empty() ? std::optional(places) : std::nullopt;
 }
 
-Result<bool> FollowFile::matches(const std::filesystem::path& path, const Place& place) {
-  const auto look = look_at(path);
-  if (!look || look->size < place.offset) return false;
-  if (place.prefix_size == 0) return true;
+// A file that is open, and what the system said of it then. By a name alone nothing is known: while
+// a log is rotated, each name is another file's a moment later.
+struct FollowFile::Opened {
+  int fd = -1;
+  FileLook look;
+
+  Opened(int descriptor, const FileLook& seen) : fd{descriptor}, look{seen} {}
+  Opened(Opened&& other) noexcept : fd{std::exchange(other.fd, -1)}, look{other.look} {}
+  Opened& operator=(Opened&&) = delete;
+  ~Opened() {
+    if (fd >= 0) ::close(fd);
+  }
+  bool holds(const Place& place) const {
+    if (look.size < place.offset) return false;
+    const std::string prefix = read_prefix(fd, place.prefix_size);
+    return prefix.size() == place.prefix_size && hash_of(prefix) == place.prefix_hash;
+  }
+};
+
+// Nothing where there is no such file.
+Result<std::optional<FollowFile::Opened>> FollowFile::open_file(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
-    // What was written later may be what is looked for.
     const int error = errno;
-    if (error == ENOENT || look->written < place.written) return false;
+    if (error == ENOENT) return std::optional<Opened>{};
     return cannot_open(path, error);
   }
-  const std::string prefix = read_prefix(fd, place.prefix_size);
-  ::close(fd);
-  return prefix.size() == place.prefix_size && hash_of(prefix) == place.prefix_hash;
+  struct stat info {};
+  Opened opened{fd, {}};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+    return Error::permanent(path.string() + " is not a regular file");
+  opened.look = look_of(info);
+  return std::optional<Opened>{std::move(opened)};
 }
 
 Result<void> FollowFile::resume(std::string_view cursor) {
@@ -144,37 +163,62 @@ Result<void> FollowFile::resume(std::string_view cursor) {
 // Opens the file in which a place lies: the same one by its identity, else a copy by its content.
 // When none of those that can be read is it, but one that cannot be read may be, that is an error.
 Result<bool> FollowFile::open_matching(const Place& place) {
-  std::vector<std::filesystem::path> paths{file_};
-  for (const RotatedFile& sibling : rotated_files(file_)) paths.push_back(sibling.path);
-  Result<bool> none = false;
-  for (const bool by_identity : {true, false}) {
-    if (!by_identity && place.prefix_size == 0) break;
-    for (const auto& path : paths) {
-      const auto look = look_at(path);
-      if (!look || (by_identity && look->identity != place.identity)) continue;
-      const auto is_it = matches(path, place);
-      if (is_it && *is_it) return open(path, place.offset);
-      if (!is_it) none = is_it;
+  for (;;) {
+    const std::vector<RotatedFile> siblings = rotated_files(file_);
+    std::vector<std::filesystem::path> paths{file_};
+    for (const RotatedFile& sibling : siblings) paths.push_back(sibling.path);
+    Result<bool> none = false;
+    for (const bool by_identity : {true, false}) {
+      if (!by_identity && place.prefix_size == 0) break;
+      for (const auto& path : paths) {
+        const auto look = look_at(path);
+        if (!look || (by_identity && look->identity != place.identity)) continue;
+        auto opened = open_file(path);
+        if (!opened) {
+          // What was written before the place was cannot be it.
+          if (look->written >= place.written) none = opened.error();
+        } else if (*opened && (!by_identity || (*opened)->look.identity == place.identity) &&
+                   (*opened)->holds(place)) {
+          begin(std::move(**opened), place.offset);
+          return true;
+        }
+      }
     }
+    // Renamed from a name that was still to come to one that was over.
+    if (rotated_files(file_) == siblings) return none;
   }
-  return none;
 }
 
-// Opens the oldest file that was written at or after a moment, other than that one.
+// Opens the oldest file that was written at or after a moment, other than that one. Keeps what is
+// open where it does not succeed.
 Result<bool> FollowFile::open_first_since(std::int64_t written, const FileIdentity& except) {
-  const std::vector<RotatedFile> siblings = rotated_files(file_);
-  const auto self = std::find_if(siblings.begin(), siblings.end(), [&](const RotatedFile& sibling) {
-    return sibling.look.identity == except;
-  });
-  const bool in_order = self != siblings.end();
-  for (auto next = in_order ? std::next(self) : siblings.begin(); next != siblings.end(); ++next) {
-    if (next->look.identity == except) continue;  // under a second name
-    if (left_ && next->look.identity == left_->place.identity) continue;
-    if (!in_order && next->look.written < written) continue;
-    auto opened = open(next->path, 0);
-    if (!opened || *opened) return opened;
+  for (;;) {
+    // The file itself first: should it be rotated away now, it is among the siblings.
+    auto present = open_file(file_);
+    const std::vector<RotatedFile> siblings = rotated_files(file_);
+    const auto self =
+        std::find_if(siblings.begin(), siblings.end(),
+                     [&](const RotatedFile& sibling) { return sibling.look.identity == except; });
+    const bool in_order = self != siblings.end();
+    const auto next =
+        std::find_if(in_order ? std::next(self) : siblings.begin(), siblings.end(),
+                     [&](const RotatedFile& sibling) {
+                       return sibling.look.identity != except &&  // under a second name
+                              !(left_ && sibling.look.identity == left_->place.identity) &&
+                              (in_order || sibling.look.written >= written);
+                     });
+    if (next == siblings.end()) {
+      if (!present) return present.error();
+      if (!*present) return false;
+      begin(std::move(**present), 0);
+      return true;
+    }
+    auto opened = open_file(next->path);
+    if (!opened) return opened.error();
+    if (!*opened || (*opened)->look.identity != next->look.identity) continue;  // renamed meanwhile
+    begin(std::move(**opened), 0);
+    return true;
   }
-  return open(file_, 0);
 }
 
 // Where nothing was read of the open file yet, its content may have been copied away and cut since
@@ -188,24 +232,11 @@ Result<void> FollowFile::begin_before(std::int64_t written) {
   return {};
 }
 
-// Keeps what is open where it does not succeed.
-Result<bool> FollowFile::open(const std::filesystem::path& path, std::uint64_t offset) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
-    const int error = errno;
-    if (error == ENOENT) return false;
-    return cannot_open(path, error);
-  }
-  struct stat info {};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd);
-    return Error::permanent(path.string() + " is not a regular file");
-  }
+void FollowFile::begin(Opened file, std::uint64_t offset) {
   close();
-  identity_ = {info.st_dev, info.st_ino};
-  written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
-  begin_at(fd, offset);
-  return true;
+  identity_ = file.look.identity;
+  written_ = file.look.written;
+  begin_at(std::exchange(file.fd, -1), offset);
 }
 
 void FollowFile::begin_at(int fd, std::uint64_t offset) {
@@ -282,45 +313,52 @@ Result<bool> FollowFile::verify() {
   if (::fstat(fd_, &info) != 0) {
     return Error::retry("cannot look at " + file_.string() + ": " + reason(errno));
   }
+  const FileLook look = look_of(info);
   const std::uint64_t read_to = offset_ + passed_ + (buffer_.size() - used_);
-  if (static_cast<std::uint64_t>(info.st_size) < read_to) return false;
-  if (read_prefix(fd_, prefix_.size()) != prefix_) return false;
-  written_ = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  if (look.size < read_to) return false;
+  std::string begins = prefix_;
+  if (prefix_.size() == offset_ && passed_ == 0) begins.append(buffer_, used_, kPrefix);
+  if (read_prefix(fd_, begins.size()) != begins) return false;
+  written_ = look.written;
   return true;
 }
 
 // Reads on; false at the end of the file.
 Result<bool> FollowFile::refill() {
   const std::int64_t looked = written_;
-  const auto same = verify();
-  if (!same) return same.error();
+  auto same = verify();
+  if (!same) return same;
   if (*same && offset_ == 0 && passed_ == 0 && buffer_.empty() && written_ != looked) {
     if (auto begun = begin_before(looked); !begun) return begun.error();
   }
-  if (!*same) {
-    // Cut or overwritten in place. What was not read yet may stand in a copy.
-    const Place before = place();
-    if (before.prefix_size > 0) {
-      auto found = open_matching(before);
-      if (!found || *found) return found;
-      notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
-    }
-    auto opened = open_first_since(before.written, before.identity);
-    if (!opened || *opened) return opened;
-    return false;
+  bool more = false;
+  if (*same) {
+    buffer_.erase(0, used_);
+    used_ = 0;
+    const std::size_t before = buffer_.size();
+    if (passed_ > 0 && before == 0) pass_over_hole();
+    buffer_.resize(before + kChunk);
+    const auto from = static_cast<off_t>(offset_ + passed_ + before);
+    const ssize_t count = ::pread(fd_, buffer_.data() + before, kChunk, from);
+    const int error = errno;
+    buffer_.resize(before + (count > 0 ? static_cast<std::size_t>(count) : 0));
+    if (count < 0 && error != EINTR && error != EAGAIN)
+      return Error::retry("cannot read " + file_.string() + ": " + reason(error));
+    more = count > 0;
+    // Once more: it may have been cut and written anew since, and this is of the new content.
+    same = verify();
+    if (!same) return same;
+    if (!*same) buffer_.resize(before);
   }
-  buffer_.erase(0, used_);
-  used_ = 0;
-  const std::size_t before = buffer_.size();
-  if (passed_ > 0 && before == 0) pass_over_hole();
-  buffer_.resize(before + kChunk);
-  const auto from = static_cast<off_t>(offset_ + passed_ + before);
-  const ssize_t count = ::pread(fd_, buffer_.data() + before, kChunk, from);
-  buffer_.resize(before + (count > 0 ? static_cast<std::size_t>(count) : 0));
-  if (count < 0 && errno != EINTR && errno != EAGAIN) {
-    return Error::retry("cannot read " + file_.string() + ": " + reason(errno));
+  if (*same) return more;
+  // Cut or overwritten in place. What was not read yet may stand in a copy.
+  const Place before = place();
+  if (before.prefix_size > 0) {
+    auto found = open_matching(before);
+    if (!found || *found) return found;
+    notices_.push_back(file_.string() + " was cut: reading starts again at its beginning");
   }
-  return count > 0;
+  return open_first_since(before.written, before.identity);
 }
 
 // Within a line that is passed over anyway: a hole in the file holds no line break.
@@ -343,9 +381,10 @@ Result<FollowFile::Step> FollowFile::next() {
   line_ = {};
   for (std::size_t scanned = 0;;) {
     if (fd_ < 0) {
-      auto opened = open(file_, 0);
+      auto opened = open_file(file_);
       if (!opened) return opened.error();
       if (!*opened) return Step::kIdle;
+      begin(std::move(**opened), 0);
     }
     const std::string_view unread = std::string_view{buffer_}.substr(used_);
     if (const std::size_t end = unread.find('\n', searched_); end != unread.npos) {

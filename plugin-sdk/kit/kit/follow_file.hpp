@@ -97,10 +97,11 @@ class FollowFile {
   };
 
   static std::optional<std::vector<Place>> parse(std::string_view cursor);
-  static Result<bool> matches(const std::filesystem::path& path, const Place& place);
   Place place() const;
 
-  Result<bool> open(const std::filesystem::path& path, std::uint64_t offset);
+  struct Opened;
+  static Result<std::optional<Opened>> open_file(const std::filesystem::path& path);
+  void begin(Opened file, std::uint64_t offset);
   Result<bool> open_matching(const Place& place);
   Result<bool> open_first_since(std::int64_t written, const FileIdentity& except);
   Result<bool> open_next();

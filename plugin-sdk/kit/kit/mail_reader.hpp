@@ -26,12 +26,11 @@ struct ReadMail {
   std::optional<Time> occurred_at;
 };
 
-// Reads the bytes of one mail; `id` is its mail_id(). Throws std::bad_alloc only: what cannot be read
-// comes back as unreadable. The time is that of the Date header, unless it is missing or more than a day away
-// from the newest Received header, which our own side wrote: that one is used then. The
-// conversation is the oldest Message-ID of References, else that of In-Reply-To, else the mail's
-// own, else `id`.
-ReadMail read_mail(std::string_view bytes, std::string_view id,
-                   const MailOptions& options);
+// Reads the bytes of one mail; `id` is its mail_id(). Throws std::bad_alloc only: what cannot be
+// read comes back as unreadable. The time is that of the Date header, unless it is missing or more
+// than a day away from the newest Received header, which our own side wrote: that one is used then.
+// The conversation is the oldest Message-ID of References, else that of In-Reply-To, else the
+// mail's own, else `id`.
+ReadMail read_mail(std::string_view bytes, std::string_view id, const MailOptions& options);
 
 }  // namespace voxbus::kit

@@ -14,6 +14,7 @@ namespace voxbus::kit {
 namespace {
 
 constexpr std::size_t kMostFiles = 10'000;
+constexpr int kMostLooks = 100;
 
 // The number that a rotated name carries: the longest run of digits, cut to what fits.
 std::uint64_t number_in(const std::string& name) {
@@ -55,15 +56,21 @@ std::optional<std::uint64_t> generation_in(std::string_view suffix, std::string_
 
 }  // namespace
 
+FileLook look_of(const struct stat& info) {
+  return {{info.st_dev, info.st_ino},
+          static_cast<std::uint64_t>(info.st_size),
+          info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
 std::optional<FileLook> look_at(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
-  return FileLook{{info.st_dev, info.st_ino},
-                  static_cast<std::uint64_t>(info.st_size),
-                  info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+  return look_of(info);
 }
 
-std::vector<RotatedFile> rotated_files(const std::filesystem::path& file) {
+namespace {
+
+std::vector<RotatedFile> look_for(const std::filesystem::path& file) {
   std::vector<RotatedFile> found;
   const std::string name = file.filename().string();
   const std::string stem = file.stem().string();
@@ -98,6 +105,18 @@ std::vector<RotatedFile> rotated_files(const std::filesystem::path& file) {
     return older_by_name(a.path.filename().string(), b.path.filename().string());
   });
   return found;
+}
+
+}  // namespace
+
+std::vector<RotatedFile> rotated_files(const std::filesystem::path& file) {
+  auto found = look_for(file);
+  for (int looks = 1; looks < kMostLooks; ++looks) {
+    auto again = look_for(file);
+    if (again == found) return found;
+    found = std::move(again);
+  }
+  throw Failure{Error::retry("the files beside " + file.string() + " are renamed all the time")};
 }
 
 }  // namespace voxbus::kit

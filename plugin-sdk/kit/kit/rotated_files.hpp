@@ -4,6 +4,8 @@
 // uncompressed, and their order. Any thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -21,10 +23,15 @@ struct FileLook {  // what stat(2) says
   std::uint64_t size = 0;
   std::int64_t written = 0;  // nanoseconds since 1970
 };
+FileLook look_of(const struct stat& info);
 struct RotatedFile {
   std::filesystem::path path;
   FileLook look;
   std::optional<std::uint64_t> generation;  // 2 of FILE.2
+
+  friend bool operator==(const RotatedFile& a, const RotatedFile& b) {
+    return a.path == b.path && a.look.identity == b.look.identity;
+  }
 };
 
 // Nothing where there is no regular file.
@@ -32,7 +39,7 @@ std::optional<FileLook> look_at(const std::filesystem::path& path);
 
 // The oldest first: by their numbers where all have such, else by their last write. At most 10,000.
 // Throws Failure when the folder cannot be read: to go on without them would pass over what stands
-// in them.
+// in them. A rotation renames all of them while we look: what is given was the same in two looks.
 std::vector<RotatedFile> rotated_files(const std::filesystem::path& file);
 
 }  // namespace voxbus::kit

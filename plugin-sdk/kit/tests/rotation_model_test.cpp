@@ -9,10 +9,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "kit/follow_file.hpp"
 
@@ -34,6 +38,8 @@ struct Weather {
   Reader reader;
   bool writer_holds_on;  // goes on writing to the renamed file for a while
 };
+
+void PrintTo(const Weather& weather, std::ostream* out) { *out << weather.name; }
 
 class RotatedLog {
  public:
@@ -259,5 +265,60 @@ INSTANTIATE_TEST_SUITE_P(
                 Reader::kSlow, false},
         Weather{"ByBothWithKills", Rotation::kEither, Naming::kNumbers, Reader::kKilled, true}),
     [](const auto& weather) { return weather.param.name; });
+
+// A rotation renames every file, while the reader lists them and opens what it found.
+TEST(RotatedUnderTheReadersHands, LosesNoLine) {
+  constexpr int kRotations = 1500, kKept = 12, kLines = 3;
+  const std::filesystem::path folder =
+      ::testing::TempDir() + "rotated-" + std::to_string(::getpid());
+  std::filesystem::create_directories(folder);
+  const std::filesystem::path file = folder / "calls.csv";
+  const auto numbered = [&](int number) { return file.string() + "." + std::to_string(number); };
+  std::ofstream{file} << "0\n";
+  std::atomic<int> last_read = -1, last_written = 0;
+  std::atomic<bool> given_up = false;
+
+  std::thread exchange([&] {
+    for (int rotation = 0; rotation < kRotations && !given_up; ++rotation) {
+      // What would be deleted must have been read: that is the person's duty who rotates.
+      while (last_read < last_written - kLines * (kKept - 2) && !given_up)
+        std::this_thread::yield();
+      for (int number = kKept; number > 0; --number) {
+        if (std::filesystem::exists(numbered(number)))
+          std::filesystem::rename(numbered(number), numbered(number + 1));
+      }
+      std::filesystem::remove(numbered(kKept + 1));
+      std::filesystem::rename(file, numbered(1));
+      std::ofstream out{file};
+      for (int line = 0; line < kLines; ++line) out << ++last_written << "\n" << std::flush;
+    }
+  });
+
+  std::set<int> lines;
+  std::string cursor;
+  auto reader = std::make_unique<FollowFile>(file, voxbus::kit::FollowOptions{.settle = 0ms});
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  for (int turn = 0; lines.size() <= std::size_t{kRotations} * kLines; ++turn) {
+    if (std::chrono::steady_clock::now() > deadline) break;
+    if (turn % 7 == 6) {
+      reader = std::make_unique<FollowFile>(file, voxbus::kit::FollowOptions{.settle = 0ms});
+      ASSERT_TRUE(reader->resume(cursor));
+    }
+    for (;;) {
+      const auto step = reader->next();
+      if (!step || *step == Step::kIdle) break;
+      if (*step == Step::kLine) lines.insert(std::stoi(std::string{reader->line().text}));
+    }
+    cursor = reader->cursor();
+    // Only what was read without a gap may be deleted.
+    while (lines.contains(last_read + 1)) ++last_read;
+    if (!lines.empty() && last_read < *lines.rbegin() - kLines * kKept) break;  // a gap that stays
+  }
+  given_up = true;
+  exchange.join();
+  EXPECT_EQ(last_read, last_written) << "line " << last_read + 1 << " is missing";
+  EXPECT_EQ(last_written, kRotations * kLines);
+  std::filesystem::remove_all(folder);
+}
 
 }  // namespace
