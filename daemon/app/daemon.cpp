@@ -2,6 +2,7 @@
 #include "app/daemon.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -40,6 +41,12 @@ constexpr auto kCommitMayTake = 30s;  // a slow disk is no hang
 Daemon::~Daemon() = default;
 
 config::Configuration Daemon::read_configuration(config::Problems& problems) const {
+  std::error_code code;
+  if (overrides_.configuration_named && !fs::is_directory(overrides_.configuration, code)) {
+    problems.add({.file = overrides_.configuration.string(),
+                  .message = "there is no such folder",
+                  .remedy = "name the one with voxbus.yaml and channels.d/"});
+  }
   auto configuration = config::load(overrides_.configuration, problems);
   if (overrides_.state) configuration.state = *overrides_.state;
   if (overrides_.listen) configuration.listen = *overrides_.listen;
@@ -98,6 +105,13 @@ std::optional<int> Daemon::open_journal() {
   if (auto made = make_directory(state_); !made) {
     log::error("{}", made.error().message);
     return kFailure;
+  }
+  // Whoever may write there may let himself in, by a token of his own.
+  struct stat status {};
+  if (::stat(state_.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    log::error("the state folder {} may be written by others: chmod 700 {}", state_.string(),
+               state_.string());
+    return kConfigurationFault;
   }
   auto opened = journal::Journal::open(std::move(options));
   if (!opened) {

@@ -23,6 +23,7 @@ namespace voxbus::app {
 // What the command line says over the files.
 struct Overrides {
   std::filesystem::path configuration = "/etc/voxbus";
+  bool configuration_named = false;  // then it must be there; the default may lack
   std::optional<std::string> state, listen, log_level;
 };
 

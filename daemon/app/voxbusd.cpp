@@ -48,6 +48,7 @@ int main(int count, char** arguments) {
   } catch (const CLI::ParseError& error) {
     return options.exit(error) == 0 ? 0 : 2;
   }
+  overrides.configuration_named = options.count("--config") > 0;
   if (!state.empty()) overrides.state = std::filesystem::absolute(state);
   if (!listen.empty()) overrides.listen = listen;
   if (!level.empty()) overrides.log_level = level;

@@ -82,7 +82,9 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
 void run_check(const Common& common, const std::string& directory, bool trust) {
   const std::filesystem::path folder =
       directory.empty() ? common.configuration : std::filesystem::path(directory);
-  if (std::error_code code; !std::filesystem::is_directory(folder, code)) {
+  // Without its default folder the daemon starts on defaults, and all is well.
+  const bool may_lack = directory.empty() && common.configuration == Common{}.configuration;
+  if (std::error_code code; !may_lack && !std::filesystem::is_directory(folder, code)) {
     throw Trouble{kConfiguration,
                   folder.string() + " is no folder: name the one with voxbus.yaml and channels.d/"};
   }

@@ -73,11 +73,32 @@ struct Found {
   std::string sequence;
 };
 
-// Reads the file once, whatever its size, keeping only the record at hand.
+// The sequence of a whole record, without its line break; nothing when it is none of ours. The
+// header of a CSV file is whole as well, and has none.
+std::optional<std::string> sequence_of(const std::string& record, bool csv, bool first) {
+  if (csv && first)
+    return record + '\n' == csv_header() ? std::optional<std::string>("") : std::nullopt;
+  std::string sequence;
+  if (csv) {
+    if (record.starts_with('"')) sequence = record.substr(1, record.find('"', 1) - 1);
+  } else if (const auto event = json::parse(record, 64); event && event->is_object()) {
+    sequence = json::text_at(event->get_object(), "sequence").value_or("");
+  }
+  return model::parse_sequence(sequence) ? std::optional(sequence) : std::nullopt;
+}
+
+// Reads the file once, whatever its size, keeping only the record at hand. Anything but an export
+// of that format is refused: it would be cut, and continued with something else.
 Found last_record(const std::string& path, bool csv) {
   const auto file = open_file(path, O_RDONLY);
   if (!file) throw Trouble{kFailed, file.error().message};
+  const auto foreign = [&](const std::string& where) {
+    return Trouble{kFailed, path + " was not written by 'export --format " +
+                                (csv ? "csv" : "ndjson") + "' (" + where +
+                                "): it is left as it is, name another file"};
+  };
   Found found;
+  std::uint64_t records = 0;
   std::string record;
   bool quoted = false;
   off_t at = 0;
@@ -91,18 +112,19 @@ Found last_record(const std::string& path, bool csv) {
         record += c;
         continue;
       }
-      std::string sequence;
-      if (csv) {
-        sequence = record.size() > 2 ? record.substr(1, record.find('"', 1) - 1) : "";
-      } else if (const auto event = json::parse(record, 64); event && event->is_object()) {
-        sequence = json::text_at(event->get_object(), "sequence").value_or("");
-      }
-      // The header of a CSV file is whole as well, but no record.
-      if (model::parse_sequence(sequence)) found.sequence = sequence;
+      const auto sequence = sequence_of(record, csv, records == 0);
+      if (!sequence) throw foreign("record " + std::to_string(records + 1));
+      if (!sequence->empty()) found.sequence = *sequence;
       found.end = at;
+      ++records;
       record.clear();
     }
   }
+  // What an interruption left behind the last whole record; at the beginning only what could be
+  // one.
+  const bool ours = csv ? csv_header().starts_with(record)
+                        : std::string_view("{\"").starts_with(record.substr(0, 2));
+  if (records == 0 && !record.empty() && !ours) throw foreign("its beginning");
   return found;
 }
 

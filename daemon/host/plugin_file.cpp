@@ -99,6 +99,11 @@ Status check_owner(const struct stat& status, uid_t ours, const std::string& wha
     return permanent(what + " belongs to another user (uid " + std::to_string(status.st_uid) +
                      "): it must belong to root or to the service's user");
   }
+  if (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0 &&
+      (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return permanent(what + " may be written by others, as it is meant to: move the plugin below " +
+                     "another folder, as /usr/lib/voxbus/plugins");
+  }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return permanent(what + " may be written by others: chmod go-w " + what);
   }

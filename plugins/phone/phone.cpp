@@ -76,6 +76,9 @@ class Phone final : public Channel {
         reached_ = batch->cursor.bytes;
         return batch;
       }
+      if (!follow_.has_file())
+        context.trouble("there is no file " + file_.string() +
+                        " yet; it is read as soon as there is");
       if (follow_.wait(context) == Wake::kStopped) return Batch{};
     }
   }

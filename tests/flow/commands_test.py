@@ -89,6 +89,19 @@ class Commands(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("--output", done.stderr)
 
+    def test_export_goes_on_in_no_file_but_an_export_of_that_form(self):
+        out = self.daemon.folder / "foreign"
+        whole = {form: self.daemon.voxbus("export", "--since", "2020-01-01", "--format", form).stdout
+                 for form in ("ndjson", "csv")}
+        for form, other in (("ndjson", "csv"), ("csv", "ndjson")):
+            for content in (whole[other], "my notes\n", "my notes", whole[form] + "my notes\n", "\0\xff\n"):
+                out.write_text(content)
+                done = self.daemon.voxbus("export", "--since", "2020-01-01", "--format", form, "--output", out,
+                                          "--resume", check=False)
+                self.assertEqual(done.returncode, 1, content[:40])
+                self.assertIn("name another file", done.stderr)
+                self.assertEqual(out.read_text(), content, "it is left as it was")
+
     def test_json_is_json_everywhere(self):
         self.assertTrue(json.loads(self.daemon.voxbus("version", "--json").stdout)["version"])
         plain = self.daemon.voxbus("export", "--since", "2020-01-01").stdout

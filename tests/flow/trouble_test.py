@@ -59,6 +59,22 @@ class Trouble(Beside):
             self.assertIn(option, done.stderr)
             self.assertIn(said, done.stderr)
 
+    def test_a_configuration_that_is_named_must_be_there(self):
+        missing = self.daemon.folder / "no-such"
+        for program in (["voxbusd", "--config", missing], ["voxbus", "check", missing], ["voxbus", "--config", missing, "check"]):
+            done = subprocess.run([BUILD / "bin" / program[0], *program[1:]], capture_output=True, text=True, timeout=30,
+                                  stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 78, program)
+            self.assertIn(str(missing), done.stderr)
+
+    def test_a_state_folder_that_others_may_write_is_refused(self):
+        self.daemon.state.mkdir(exist_ok=True)
+        self.daemon.state.chmod(0o777)
+        self.daemon.start(wait=False)
+        self.assertEqual(self.daemon.process.wait(20), 78)
+        self.assertIn("chmod 700", self.daemon.log())
+        self.daemon.state.chmod(0o700)
+
     def test_a_state_folder_too_long_for_its_socket_is_a_fault_of_the_configuration(self):
         state = self.daemon.folder / ("s" * 100)
         done = subprocess.run([BUILD / "bin" / "voxbusd", "--config", self.daemon.conf, "--state", state],

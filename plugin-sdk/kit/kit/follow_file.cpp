@@ -11,6 +11,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "kit/access.hpp"
+
 namespace voxbus::kit {
 namespace {
 
@@ -372,10 +374,11 @@ void FollowFile::pass_over_hole() {
 Result<FollowFile::Step> FollowFile::next() {
   const std::filesystem::path folder = file_.parent_path();
   if (!watch_.has(folder)) {
-    if (std::filesystem::is_symlink(file_)) file_ = std::filesystem::canonical(file_);
-    if (!std::filesystem::is_directory(file_.parent_path())) {
-      return Error::retry("there is no folder " + file_.parent_path().string());
+    std::error_code code;
+    if (std::filesystem::is_symlink(file_, code)) {
+      if (auto real = std::filesystem::canonical(file_, code); !code) file_ = std::move(real);
     }
+    if (auto able = can_list_folder(file_.parent_path()); !able) return able.error();
     (void)watch_.add(file_.parent_path(), Watch::What::kEntriesAndContent);
   }
   line_ = {};

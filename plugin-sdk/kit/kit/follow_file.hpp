@@ -71,6 +71,9 @@ class FollowFile {
   Result<Step> next();
   const FollowedLine& line() const { return line_; }
 
+  // Whether it was there when next() looked, under its name or a rotated one.
+  bool has_file() const { return fd_ >= 0; }
+
   // Covers every line that next() gave. Empty before the first file was opened.
   std::string cursor() const;
 

@@ -323,6 +323,20 @@ TEST_F(Following, WaitsForACopyThatItMayNotRead) {
   EXPECT_THAT(read(), ElementsAre("two", "three"));
 }
 
+TEST_F(Following, SaysWhatToDoAboutAFolderThatItMayNotLookInto) {
+  write("one\n");
+  std::filesystem::permissions(folder_, std::filesystem::perms{0700});
+  {
+    const Unprivileged service;
+    const auto refused = follow_->next();
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("setfacl"));
+    EXPECT_FALSE(follow_->has_file());
+  }
+  EXPECT_THAT(read(), ElementsAre("one"));
+  EXPECT_TRUE(follow_->has_file());
+}
+
 TEST_F(Following, NoticesATruncatedFileThatGrewPastItsPlace) {
   write("first line\n");
   EXPECT_THAT(read(), ElementsAre("first line"));
@@ -436,7 +450,7 @@ TEST_F(Following, SaysWhatItCannotOpen) {
   std::filesystem::create_directory(folder_ / "calls.csv");
   EXPECT_THAT(read(), ElementsAre(HasSubstr("is not a regular file")));
   FollowFile elsewhere{folder_ / "none" / "calls.csv"};
-  EXPECT_THAT(elsewhere.next().error().message, HasSubstr("there is no folder"));
+  EXPECT_THAT(elsewhere.next().error().message, HasSubstr("cannot look into"));
 }
 
 TEST_F(Following, WakesWhenALineArrivesAndWhenStopComes) {

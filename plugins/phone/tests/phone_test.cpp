@@ -86,6 +86,16 @@ TEST_F(Phone, FollowsTheFileAsItGrowsWithinASecond) {
   EXPECT_LT(seen - written, 1s);
 }
 
+TEST_F(Phone, SaysThatThereIsNoFileYetAndReadsItAsSoonAsThereIs) {
+  create(harness_);
+  const Outcome none = harness_.drain();
+  EXPECT_THAT(none.message, HasSubstr("there is no file " + file_.string()));
+  write(line(1));
+  const Outcome some = harness_.drain();
+  EXPECT_THAT(ids(some), ElementsAre("1767607200.1/1"));
+  EXPECT_EQ(some.message, "");
+}
+
 TEST_F(Phone, GivesTheSameIdsForTheSameCursor) {
   for (int i = 0; i < 20; ++i) write(line(i));
   create(harness_);

@@ -73,6 +73,7 @@ TEST_F(PluginFile, InAFolderThatOthersMayWriteIsRefusedByTheFoldersName) {
   EXPECT_THAT(refusal(), StartsWith(folder_.string() + " may be written by others"));
   set_mode(folder_, 01777);  // sticky is no help: others may put things beside
   EXPECT_THAT(refusal(), StartsWith(folder_.string() + " may be written by others"));
+  EXPECT_THAT(refusal(), HasSubstr("move the plugin")) << "and not: change /tmp";
 }
 
 // Which of them is asked about is shown by the modes above; here only the rule.
