@@ -4,7 +4,7 @@
 # write: the daemon starts without any file of theirs.
 
 set(private lib/voxbus)  # the same on every architecture, like the plugins' folder in the configuration
-install(TARGETS voxbusd voxbus RUNTIME DESTINATION bin)
+install(TARGETS voxbusd voxbus voxbus-describe RUNTIME DESTINATION bin)
 install(TARGETS voxbus-host RUNTIME DESTINATION ${private})
 
 foreach(plugin email phone)

@@ -75,7 +75,7 @@ void run_status(const Common& common) {
 std::size_t terminal_width() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 40) return size.ws_col;
-  return ::isatty(STDOUT_FILENO) ? 100 : 400;
+  return 100;
 }
 
 // What happened, in the words of a person.
@@ -107,10 +107,12 @@ void print_event(const json::object& event) {
   if (person.empty() && author) person = text_of(*author, "handle");
   const auto source = text_of(event, "source");
   const auto channel = source.substr(source.rfind('/') + 1);
+  // A line that goes into a file is neither filled up nor cut.
+  const auto words = words_of(event);
   const auto width = terminal_width();
   fmt::print("{}  {} {} {}\n", local_time(text_of(event, "time", text_of(event, "recordedtime"))),
              column(channel, 16), column(person.empty() ? "-" : person, 22),
-             column(words_of(event), width > 64 ? width - 64 : 20));
+             ::isatty(STDOUT_FILENO) ? column(words, width > 64 ? width - 64 : 20) : words);
 }
 
 // The blocks of an event stream, as bytes arrive (WHATWG HTML, server-sent events).

@@ -107,7 +107,7 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
   VOXBUS_TRY(salvaged, salvage(directory, keys, told, options.installation, now));
   log::error(
       "salvaged {} rows of {} into a new file; {} rows and the evidence of {} more are lost; "
-      "the old file is kept beside it as journal.damaged-…",
+      "the old file is kept beside it as journal.damaged-TIME",
       salvaged.rows, file.string(), salvaged.lost, salvaged.evidence);
   VOXBUS_TRY(again, examine(directory, keys, std::nullopt, options.vfs));
   if (!again.standing) {
