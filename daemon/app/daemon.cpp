@@ -18,6 +18,7 @@
 #include "host/spawn.hpp"
 #include "intake/normalise.hpp"
 #include "model/limits.hpp"
+#include "voxbus/abi.h"
 
 namespace voxbus::app {
 namespace {
@@ -34,6 +35,19 @@ constexpr auto kCommitMayTake = 30s;  // a slow disk is no hang
   log::critical("the journal cannot go on: {}; ending, so that a restart can mend it",
                 error.message);
   ::_exit(kFailure);
+}
+
+serve::Replayed replayed(const host::Outcome& outcome) {
+  using What = serve::Replayed::Outcome;
+  switch (outcome.status) {
+    case VOXBUS_OK:
+      return {What::readable, {}};
+    case VOXBUS_PERMANENT:
+    case VOXBUS_UNSUPPORTED:
+      return {What::unreadable, outcome.message};
+    default:
+      return {What::not_now, outcome.message.empty() ? "the plugin could not" : outcome.message};
+  }
 }
 
 }  // namespace
@@ -167,6 +181,13 @@ std::optional<int> Daemon::listen() {
     if (stats.waiting_for_lock)
       return "another process holds the journal's lock: end whatever has journal.db open";
     return std::nullopt;
+  };
+  options.replay = [this](serve::Replay wanted, std::function<void(serve::Replayed)> done) {
+    supervisor_->reread(wanted.channel,
+                        {wanted.position, std::move(wanted.native_id), std::move(wanted.raw)},
+                        [done = std::move(done)](const host::Outcome& outcome) {
+                          done(replayed(outcome));
+                        });
   };
   auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
   if (!server) {

@@ -303,6 +303,19 @@ Result<std::string> Feed::evidence(model::Position position) {
   return parts_->readers.borrow([&](journal::Reader& reader) { return reader.evidence(position); });
 }
 
+Result<std::vector<Quarantined>> Feed::quarantined(model::Position after, std::size_t max) {
+  using Found = std::vector<Quarantined>;
+  return parts_->readers.borrow([&](journal::Reader& reader) -> Result<Found> {
+    VOXBUS_TRY(events, reader.of_type(model::type::kQuarantined, after, max));
+    Found found;
+    for (auto& event : events) {
+      VOXBUS_TRY(standing, reader.is_latest(event.sequence.position));
+      found.push_back({std::make_shared<const Rendered>(std::move(event)), standing});
+    }
+    return found;
+  });
+}
+
 Feed::Subscription Feed::subscribe(std::function<void()> signal) {
   Subscription subscription;
   subscription.feed_ = this;

@@ -34,6 +34,12 @@ struct Page {
   bool at_end = false;              // there was nothing further at that moment
 };
 
+// Something that a channel brought and could not be read.
+struct Quarantined {
+  SharedEvent event;
+  bool standing = true;  // nothing newer of it came since
+};
+
 // Where a reader begins: after this position. Or why it cannot.
 struct Start {
   enum class Outcome {
@@ -88,6 +94,8 @@ class Feed {
   [[nodiscard]] Result<SharedEvent> event(model::Position position);
   // The raw bytes kept beside an event. Reads from the disk.
   [[nodiscard]] Result<std::string> evidence(model::Position position);
+  // What was quarantined after that position, ascending. Reads from the disk.
+  [[nodiscard]] Result<std::vector<Quarantined>> quarantined(model::Position after, std::size_t max);
 
   // --- news ---
   // `signal` is called after new events can be read, once for many; on the feed's thread, so it

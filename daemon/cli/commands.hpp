@@ -30,6 +30,7 @@ void add_status(CLI::App& app, Common& common);
 void add_tail(CLI::App& app, Common& common);
 void add_export(CLI::App& app, Common& common);
 void add_consumer(CLI::App& app, Common& common);
+void add_quarantine(CLI::App& app, Common& common);
 void add_token(CLI::App& app, Common& common);
 void add_journal(CLI::App& app, Common& common);
 void add_schema(CLI::App& app, Common& common);

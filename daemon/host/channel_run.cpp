@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/json.hpp"
 #include "base/pulse.hpp"
 #include "base/text.hpp"
 #include "model/limits.hpp"
@@ -21,9 +22,11 @@ constexpr auto kLongestRetry = 300'000ms;
 constexpr auto kWentWell = 20s;  // a poll that failed after so long is the first in a row
 
 // Sizes that structs of the plugin's had in ABI 0.1: what may be read whatever is appended later.
-constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16;
+constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16,
+                        kReread01 = 16;
 static_assert(sizeof(voxbus_item) == kItem01 && sizeof(voxbus_attachment) == kAttachment01 &&
-              sizeof(voxbus_failure) == kFailure01 && sizeof(voxbus_probe_1) == kProbe01);
+              sizeof(voxbus_failure) == kFailure01 && sizeof(voxbus_probe_1) == kProbe01 &&
+              sizeof(voxbus_reread_1) == kReread01);
 
 bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
 constexpr std::string_view kDiedReading = "the plugin died or failed each time over this record";
@@ -36,6 +39,12 @@ std::string_view key_of(std::string_view native_id) {
 
 std::string_view text_of(voxbus_view view) {
   return {view.data, static_cast<std::size_t>(view.size)};
+}
+
+std::string reason_of(const model::Item& quarantined) {
+  const auto parsed = json::parse(quarantined.record, model::kMaxRecordDepth);
+  const auto* record = parsed ? parsed->if_object() : nullptr;
+  return std::string(record ? json::text_at(*record, "reason").value_or("") : "unknown");
 }
 
 // Nothing that we call may throw into the plugin's C frames.
@@ -62,6 +71,8 @@ struct ChannelRun::Lane {
   std::int64_t retry_after_ms = 0;
   std::string failure;
   std::string examined;   // the record that the plugin said it is looking at
+  const Reread* rereading = nullptr;  // what is being made anew
+  std::string still_unread;           // why it is quarantined again
   bool has_mark = false;  // the crash mark is the poll lane's
   bool progress = false;  // emitted or committed in this call
   bool brought = false;   // an item, since the last examine
@@ -146,7 +157,13 @@ struct ChannelRun::Lane {
       offer.attachments.push_back(
           {text_of(file->name), text_of(file->media), text_of(file->bytes)});
     }
+    if (rereading && offer.native_id != rereading->native_id)
+      return misuse("an item that nobody asked for");
     auto made = normalised(offer);
+    if (rereading) {
+      made.reparsed = rereading->position;
+      still_unread = made.quarantined ? reason_of(made) : std::string{};
+    }
     progress = brought = true;
     return hand_over(offer.native_id, std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
   }
@@ -339,6 +356,8 @@ Outcome ChannelRun::create() {
   if (const auto capability = plugin_->entry().capability) {
     const auto* able = static_cast<const voxbus_probe_1*>(capability(VOXBUS_CAPABILITY_PROBE));
     if (able && able->size >= kProbe01 && able->probe) probe_ = able;
+    const auto* rereads = static_cast<const voxbus_reread_1*>(capability(VOXBUS_CAPABILITY_REREAD));
+    if (rereads && rereads->size >= kReread01 && rereads->reread) reread_ = rereads;
   }
   stoppable_.with([&](auto& channel) {
     channel = channel_;
@@ -385,21 +404,59 @@ Outcome ChannelRun::run() {
 }
 
 void ChannelRun::act() {
+  struct Work {
+    bool probe = false;
+    std::optional<Reread> reread;
+  };
   for (;;) {
-    const bool probe =
-        requests_.when([](const Requests& asked) { return asked.stop || asked.probes > 0; },
-                       [](Requests& asked) { return !asked.stop && asked.probes-- > 0; });
-    if (!probe) return;
-    if (!probe_) {
-      outlet_.probed({VOXBUS_UNSUPPORTED, 0, {}});
-      continue;
-    }
+    const auto work = requests_.when(
+        [](const Requests& asked) { return asked.stop || asked.probes > 0 || !asked.rereads.empty(); },
+        [](Requests& asked) {
+          Work next;
+          if (asked.stop) return next;
+          next.probe = asked.probes > 0;
+          if (next.probe) {
+            --asked.probes;
+          } else {
+            next.reread = std::move(asked.rereads.front());
+            asked.rereads.pop_front();
+          }
+          return next;
+        });
+    if (!work.probe && !work.reread) return;
     try {
-      outlet_.probed(act_lane_->enter([&] { return probe_->probe(channel_, &act_lane_->call); }));
+      if (work.reread) {
+        outlet_.reread(make_anew(*work.reread));
+      } else {
+        outlet_.probed(probe_ ? act_lane_->enter(
+                                    [&] { return probe_->probe(channel_, &act_lane_->call); })
+                              : Outcome{VOXBUS_UNSUPPORTED, 0, {}});
+      }
     } catch (const std::exception& error) {
-      outlet_.log({VOXBUS_LOG_ERROR, std::string("the probe's answer was lost: ") + error.what()});
+      outlet_.log({VOXBUS_LOG_ERROR, std::string("an answer was lost: ") + error.what()});
     }
   }
+}
+
+Outcome ChannelRun::make_anew(const Reread& wanted) {
+  if (!reread_) return {VOXBUS_UNSUPPORTED, 0, "the plugin cannot read anew what it once brought"};
+  act_lane_->rereading = &wanted;
+  auto outcome = act_lane_->enter([&] {
+    return reread_->reread(channel_, &act_lane_->call,
+                           {wanted.native_id.data(), wanted.native_id.size()},
+                           {wanted.raw.data(), wanted.raw.size()});
+  });
+  act_lane_->rereading = nullptr;
+  if (outcome.status != VOXBUS_OK) return outcome;
+  if (!act_lane_->progress) return {VOXBUS_PERMANENT, 0, "the plugin brought nothing"};
+  if (!act_lane_->still_unread.empty())
+    return {VOXBUS_PERMANENT, 0, std::move(act_lane_->still_unread)};
+  return outcome;
+}
+
+void ChannelRun::reread(Reread wanted) {
+  requests_.with([&](Requests& asked) { asked.rereads.push_back(std::move(wanted)); });
+  requests_.notify_all();
 }
 
 void ChannelRun::stop() {

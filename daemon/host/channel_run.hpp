@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run of one channel: the plugin's two lanes, from create to destroy. The same code serves a
 // channel in a process of its own and one on threads of the daemon; they differ in the Outlet that
-// takes what it brings. Made, run and destroyed on one thread, the poll lane's; stop() and probe()
-// may be called from any.
+// takes what it brings. Made, run and destroyed on one thread, the poll lane's; stop(), probe()
+// and reread() may be called from any.
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -38,6 +39,8 @@ class Outlet {
   virtual void polled(const Outcome& outcome) = 0;
   virtual void ready(const Ready& ready) = 0;
   virtual void probed(const Outcome& outcome) = 0;
+  // What was emitted goes on its way before this is said.
+  virtual void reread(const Outcome& outcome) = 0;
   virtual void log(const LogLine& line) = 0;
   // No blocking call blocks any longer.
   virtual void stop() = 0;
@@ -66,6 +69,8 @@ class ChannelRun {
   [[nodiscard]] std::chrono::milliseconds quiet_for() const;
   // Asks the act lane to probe; the answer goes to Outlet::probed, "unsupported" included.
   void probe();
+  // Has the act lane make this item anew; the answer goes to Outlet::reread, likewise.
+  void reread(Reread wanted);
 
   struct Lane;  // implementation: what a voxbus_call points into
 
@@ -73,6 +78,7 @@ class ChannelRun {
   friend struct Lane;
   Outcome create();
   void act();
+  Outcome make_anew(const Reread& wanted);
   void blame(const std::string& native_id);
   [[nodiscard]] std::chrono::milliseconds pause_after(const Outcome& outcome);
 
@@ -91,13 +97,15 @@ class ChannelRun {
   struct Requests {
     bool stop = false;
     int probes = 0;
+    std::deque<Reread> rereads;
   };
   Guarded<Requests> requests_;
   std::unique_ptr<Lane> poll_lane_, act_lane_;
   struct HostSide;
   std::unique_ptr<HostSide> host_side_;
   voxbus_channel* channel_ = nullptr;            // poll lane's thread
-  const voxbus_probe_1* probe_ = nullptr;        // the plugin's capability, when it has it
+  const voxbus_probe_1* probe_ = nullptr;        // the plugin's capabilities, when it has them
+  const voxbus_reread_1* reread_ = nullptr;
   Guarded<voxbus_channel*> stoppable_{nullptr};  // the same while stop() may be passed on to it
   Backoff backoff_;                              // of polls that failed in a row
 };

@@ -58,6 +58,15 @@ void CreditOutlet::polled(const Outcome& outcome) {
   report(outcome);
 }
 
+// Without credit as well: its one item may be more under way than was agreed, as one batch always
+// may, and whoever asked is told only when it is.
+void CreditOutlet::reread(const Outcome& outcome) {
+  gathered_.with([&](Gathered& gathered) {
+    if (!gathered.stopped) flush(gathered);
+  });
+  report_reread(outcome);
+}
+
 void CreditOutlet::committed(std::uint64_t batches) {
   gathered_.with([&](Gathered& gathered) {
     for (; batches > 0 && !gathered.under_way.empty(); --batches) {

@@ -25,6 +25,7 @@ class CreditOutlet : public Outlet {
   [[nodiscard]] bool emit(model::Item item) override;
   [[nodiscard]] bool commit(std::string_view cursor) override;
   void polled(const Outcome& outcome) override;
+  void reread(const Outcome& outcome) override;
   void stop() override;
 
   // So many of the oldest batches became durable.
@@ -34,6 +35,7 @@ class CreditOutlet : public Outlet {
   // Sends one batch on its way, in order; called under this object's lock, must not block for long.
   virtual void deliver(model::Batch batch) = 0;
   virtual void report(const Outcome& outcome) = 0;
+  virtual void report_reread(const Outcome& outcome) = 0;
 
  private:
   struct Gathered {

@@ -30,6 +30,9 @@ class SocketOutlet final : public CreditOutlet {
  protected:
   void deliver(model::Batch batch) override { send(FrameType::batch, encode(batch)); }
   void report(const Outcome& outcome) override { send(FrameType::polled, encode(outcome)); }
+  void report_reread(const Outcome& outcome) override {
+    send(FrameType::reread_done, encode(outcome));
+  }
 
  private:
   // Without the daemon there is nobody to run for, and nothing that is not fetched again.
@@ -75,6 +78,9 @@ Result<Start> receive_start(ChannelSocket& socket) {
           break;
         case FrameType::probe:
           run.probe();
+          break;
+        case FrameType::reread:
+          if (auto wanted = decode<Reread>((*frame)->payload)) run.reread(std::move(*wanted));
           break;
         case FrameType::stop:
           run.stop();

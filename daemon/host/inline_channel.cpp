@@ -46,6 +46,14 @@ class InlineChannel::JournalOutlet final : public CreditOutlet {
   void report(const Outcome& outcome) override {
     channel_.post([outcome](InlineChannel& channel) { channel.note_poll(outcome); });
   }
+  void report_reread(const Outcome& outcome) override {
+    channel_.post([outcome](InlineChannel& channel) {
+      if (channel.rereads_.empty()) return;
+      const auto done = std::move(channel.rereads_.front());
+      channel.rereads_.pop_front();
+      done(outcome);
+    });
+  }
 
  private:
   InlineChannel& channel_;
@@ -139,6 +147,15 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
   return run->run();
 }
 
+void InlineChannel::reread(Reread wanted, std::function<void(Outcome)> done) {
+  const bool asked = running_.with([&](Running& running) {
+    if (running.run && !running.stop) running.run->reread(std::move(wanted));
+    return running.run && !running.stop;
+  });
+  if (!asked) return done({VOXBUS_RETRY, 0, "the channel is not up: " + status().reason});
+  rereads_.push_back(std::move(done));
+}
+
 void InlineChannel::ended(const Outcome& outcome) {
   clock_.cancel();
   quiet_ = false;
@@ -146,6 +163,8 @@ void InlineChannel::ended(const Outcome& outcome) {
   running_.with([](Running& running) { running = {}; });
   around_.journal->close_channel(channel_.name, lease_);
   outlet_.reset();
+  for (auto& done : std::exchange(rereads_, {}))
+    done({VOXBUS_RETRY, 0, "the plugin's run ended meanwhile"});
   if (stopping_) {
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));
     return;

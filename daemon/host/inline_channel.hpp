@@ -4,6 +4,7 @@
 // isolation: process is the default for that reason.
 #pragma once
 
+#include <deque>
 #include <thread>
 
 #include "host/channel_run.hpp"
@@ -19,6 +20,7 @@ class InlineChannel final : public Supervised,
   ~InlineChannel() override;
   void start() override;
   void stop(std::function<void()> done) override;
+  void reread(Reread wanted, std::function<void(Outcome)> done) override;
 
  private:
   class JournalOutlet;
@@ -45,6 +47,7 @@ class InlineChannel final : public Supervised,
   std::uint64_t lease_ = 0;
   boost::asio::steady_timer again_, clock_;
   bool quiet_ = false;   // nothing was heard for too long, and it was said
+  std::deque<std::function<void(Outcome)>> rereads_;  // who waits for answers, in order
   std::string verdict_;  // why we ended the run
   bool stopping_ = false;
   std::function<void()> done_;

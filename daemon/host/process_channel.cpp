@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <deque>
 
 #include "base/log.hpp"
 #include "base/units.hpp"
@@ -40,6 +41,12 @@ struct ProcessChannel::Run {
   std::string verdict, remedy;                // why we ended it, or what it said at its end
   bool refused = false, permanent = false;
   bool stuck_on_record = false;
+  // What is to be made anew, one at a time: the first is under way.
+  struct Wanted {
+    Reread item;
+    std::function<void(Outcome)> done;
+  };
+  std::deque<Wanted> rereads;
 
   Run(Process child, FileDescriptor end, CrashMark page, asio::io_context& loop)
       : process(std::move(child)),
@@ -174,6 +181,15 @@ Status ProcessChannel::take(Run& run, const Frame& frame) {
       note_probe(outcome);
       return {};
     }
+    case FrameType::reread_done: {
+      VOXBUS_TRY(outcome, decode<Outcome>(frame.payload));
+      if (run.rereads.empty()) return permanent("an answer that nobody waits for");
+      const auto done = std::move(run.rereads.front().done);
+      run.rereads.pop_front();
+      done(std::move(outcome));
+      reread_next(run);
+      return {};
+    }
     case FrameType::log: {
       VOXBUS_TRY(line, decode<LogLine>(frame.payload));
       note_log(line);
@@ -198,6 +214,19 @@ Status ProcessChannel::take(Run& run, const Frame& frame) {
     default:
       return permanent("an unknown frame from the channel's process");
   }
+}
+
+void ProcessChannel::reread(Reread wanted, std::function<void(Outcome)> done) {
+  if (!run_ || !run_->ready || stopping_)
+    return done({VOXBUS_RETRY, 0, "the channel is not up: " + status().reason});
+  run_->rereads.push_back({std::move(wanted), std::move(done)});
+  if (run_->rereads.size() == 1) reread_next(*run_);
+}
+
+void ProcessChannel::reread_next(Run& run) {
+  if (run.rereads.empty()) return;
+  if (auto sent = run.socket.send(FrameType::reread, encode(run.rereads.front().item)); !sent)
+    kill(run, sent.error().message);
 }
 
 // Twice a second: deadlines of start, of stop, of one record, and of silence.
@@ -276,6 +305,8 @@ void ProcessChannel::ended(const std::shared_ptr<Run>& run) {
   run->clock.cancel();
   around_.journal->close_channel(channel_.name, run->lease);
   amend([](ChannelStatus& status) { status.pid = 0; });
+  for (auto& wanted : std::exchange(run->rereads, {}))
+    wanted.done({VOXBUS_RETRY, 0, "the plugin's process " + end.words + " meanwhile"});
   if (stopping_) {
     run_.reset();
     if (done_) asio::post(*around_.loop, std::exchange(done_, nullptr));

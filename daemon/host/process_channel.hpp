@@ -23,6 +23,7 @@ class ProcessChannel final : public Supervised,
   ~ProcessChannel() override;
   void start() override;
   void stop(std::function<void()> done) override;
+  void reread(Reread wanted, std::function<void(Outcome)> done) override;
 
  private:
   // One life of the process, from spawn to reaping.
@@ -35,6 +36,7 @@ class ProcessChannel final : public Supervised,
   void read(const std::shared_ptr<Run>& run);
   void tick(const std::shared_ptr<Run>& run);
   Status take(Run& run, const Frame& frame);
+  void reread_next(Run& run);
   void note_crash(Run& run, const Process::End& end);
   void read_refusal(Run& run);
   void kill(Run& run, std::string why, std::string remedy = {});

@@ -16,6 +16,7 @@
 #include "host/backoff.hpp"
 #include "host/channel_state.hpp"
 #include "host/intake_port.hpp"
+#include "host/wire.hpp"
 #include "journal/journal.hpp"
 
 namespace voxbus::host {
@@ -56,6 +57,8 @@ class Supervised {
   virtual void start() = 0;
   // Asks for an end; `done` is called once nothing of it runs any more.
   virtual void stop(std::function<void()> done) = 0;
+  // Has the plugin make an item anew; the answer, readable or not, comes on the supervisor's thread.
+  virtual void reread(Reread wanted, std::function<void(Outcome)> done) = 0;
 
   [[nodiscard]] ChannelStatus status() const {
     return status_.with([](const auto& held) { return held; });

@@ -39,6 +39,10 @@ class Supervisor {
   // wait for it for ever, and only the end of the process ends it.
   [[nodiscard]] bool stop();
 
+  // Has a channel's plugin read anew what was quarantined: VOXBUS_OK when it can by now, and the
+  // revision is on its way; else why not. `done` is called once, on the supervisor's thread.
+  void reread(const std::string& channel, Reread wanted, std::function<void(Outcome)> done);
+
   [[nodiscard]] std::vector<ChannelStatus> status() const;  // by name
   // When the loop last turned, in steady time: the watchdog's evidence.
   [[nodiscard]] std::chrono::steady_clock::time_point last_turn() const;

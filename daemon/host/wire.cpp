@@ -17,7 +17,8 @@ enum ItemFlag : std::uint8_t {
   kOccurred = 2,
   kWithdrawn = 4,
   kBackfill = 8,
-  kQuarantined = 16
+  kQuarantined = 16,
+  kReparsed = 32  // its position comes last
 };
 
 // Appends values; little-endian, as is every machine Debian 12 runs us on.
@@ -148,6 +149,13 @@ void fields(auto& codec, F& beat) { codec.number(beat.quiet_ms); }
 template<class F>
 requires kIs<F, Credit>
 void fields(auto& codec, F& credit) { codec.number(credit.batches); }
+template<class F>
+requires kIs<F, Reread>
+void fields(auto& codec, F& reread) {
+  codec.number(reread.position);
+  codec.text(reread.native_id, model::kMaxNativeId);
+  codec.text(reread.raw, model::kMaxItem);
+}
 
 template<class Frame>
 std::string encoded(const Frame& frame) {
@@ -183,6 +191,7 @@ std::string encode(const Outcome& frame) { return encoded(frame); }
 std::string encode(const LogLine& frame) { return encoded(frame); }
 std::string encode(const Heartbeat& frame) { return encoded(frame); }
 std::string encode(const Credit& frame) { return encoded(frame); }
+std::string encode(const Reread& frame) { return encoded(frame); }
 
 template<>
 Result<Start> decode(std::string_view payload) {
@@ -208,6 +217,10 @@ template<>
 Result<Credit> decode(std::string_view payload) {
   return decoded<Credit>(payload);
 }
+template<>
+Result<Reread> decode(std::string_view payload) {
+  return decoded<Reread>(payload);
+}
 
 std::string encode(const model::Batch& batch) {
   Encoder to;
@@ -219,13 +232,14 @@ std::string encode(const model::Batch& batch) {
     to.number(static_cast<std::uint8_t>(
         (item.version ? kVersion : 0) | (item.occurred ? kOccurred : 0) |
         (item.withdrawn ? kWithdrawn : 0) | (item.backfill ? kBackfill : 0) |
-        (item.quarantined ? kQuarantined : 0)));
+        (item.quarantined ? kQuarantined : 0) | (item.reparsed ? kReparsed : 0)));
     to.number(item.version.value_or(0));
     to.number(item.occurred ? item.occurred->time_since_epoch().count() : std::int64_t{0});
     to.out += as_text(item.digest);
     to.text(item.native_id);
     to.text(item.record);
     to.text(item.raw);
+    if (item.reparsed) to.number(*item.reparsed);
   }
   to.flag(batch.cursor.has_value());
   if (batch.cursor) to.text(*batch.cursor);
@@ -255,6 +269,7 @@ Result<model::Batch> decode(std::string_view payload) {
     item.native_id = in.text(model::kMaxNativeId);
     item.record = in.text(model::kMaxRecord);
     item.raw = in.text(model::kMaxItem);
+    if (flags & kReparsed) item.reparsed = in.number<std::uint64_t>();
   }
   if (in.number<std::uint8_t>() != 0) batch.cursor = std::string(in.text(model::kMaxCursor));
   VOXBUS_CHECK(in.finish());

@@ -31,11 +31,13 @@ enum class FrameType : std::uint8_t {
   probed = 6,     // the answer to probe
   refused = 7,    // the plugin could not be loaded or its channel not made; the process ends
   loading = 8,    // all that is ours went well: what follows runs the plugin's code
+  reread_done = 9,  // the answer to reread; what came of it went before
   // daemon to host
   start = 32,
   credit = 33,
   stop = 34,
   probe = 35,
+  reread = 36,
 };
 
 inline constexpr std::size_t kHeaderSize = 8;
@@ -90,6 +92,11 @@ struct Heartbeat {
 struct Credit {
   std::uint64_t batches = 0;  // so many more became durable
 };
+// Make this item anew. One at a time.
+struct Reread {
+  std::uint64_t position = 0;  // of the row whose evidence this is
+  std::string native_id, raw;
+};
 
 [[nodiscard]] std::string encode(const Start& frame);
 [[nodiscard]] std::string encode(const Ready& frame);
@@ -97,6 +104,7 @@ struct Credit {
 [[nodiscard]] std::string encode(const LogLine& frame);
 [[nodiscard]] std::string encode(const Heartbeat& frame);
 [[nodiscard]] std::string encode(const Credit& frame);
+[[nodiscard]] std::string encode(const Reread& frame);
 [[nodiscard]] std::string encode(const model::Batch& batch);
 
 // Of each of the above.
@@ -114,6 +122,8 @@ template<>
 [[nodiscard]] Result<Heartbeat> decode(std::string_view payload);
 template<>
 [[nodiscard]] Result<Credit> decode(std::string_view payload);
+template<>
+[[nodiscard]] Result<Reread> decode(std::string_view payload);
 template<>
 [[nodiscard]] Result<model::Batch> decode(std::string_view payload);
 

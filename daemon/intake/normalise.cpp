@@ -419,6 +419,8 @@ Status check_item(model::Item& item) {
                ? Status()
                : Status(permanent("a quarantined item without a reason"));
   }
+  if (record->contains("reason"))
+    return permanent("a record with the daemon's own member 'reason'");
   if (item.withdrawn && record->empty()) return {};
   VOXBUS_CHECK(model::check_interaction(*record));
   if (const auto* author = json::object_at(*record, "author")) {

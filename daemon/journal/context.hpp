@@ -6,10 +6,12 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "journal/file.hpp"
+#include "journal/index.hpp"
 #include "journal/keys.hpp"
 
 namespace voxbus::journal {
@@ -18,6 +20,7 @@ struct ReaderContext {
   std::filesystem::path file;
   std::string vfs;
   const Keys* keys = nullptr;
+  const std::unique_ptr<Index>* index = nullptr;  // the journal's, there before any reader
   std::vector<EpochStart> epochs;
   std::vector<Gap> gaps;
   const std::atomic<model::Position>* end = nullptr;

@@ -5,6 +5,8 @@ namespace voxbus::journal {
 
 Outcome judge(const Candidate& item, const std::optional<NativeState>& latest) {
   if (item.fact) return latest ? Outcome::duplicate : Outcome::first;
+  // What came since is newer than any reading of the old evidence.
+  if (item.reparsed && latest && latest->position != *item.reparsed) return Outcome::duplicate;
   const bool was_withdrawn = latest && (latest->flags & kWithdrawn);
   const bool was_quarantined = latest && (latest->flags & kQuarantined);
   if (latest) {
@@ -21,7 +23,8 @@ Outcome judge(const Candidate& item, const std::optional<NativeState>& latest) {
   }
   if (item.quarantined) return Outcome::quarantined;
   if (item.withdrawn) return Outcome::withdrawn;
-  return latest && (latest->flags & kReceived) ? Outcome::revised : Outcome::first;
+  return latest && (item.reparsed || (latest->flags & kReceived)) ? Outcome::revised
+                                                                  : Outcome::first;
 }
 
 Decider::Decider(Start start, std::function<bool(KeyId)> usable)
@@ -94,7 +97,8 @@ Decision Decider::decide(const Candidate& candidate) {
   state.flags = before ? before->flags & kReceived : 0;
   if (candidate.withdrawn) state.flags |= kWithdrawn;
   if (candidate.quarantined) state.flags |= kQuarantined;
-  if (decision.outcome == Outcome::first && !candidate.fact) state.flags |= kReceived;
+  const bool readable = decision.outcome == Outcome::first || decision.outcome == Outcome::revised;
+  if (readable && !candidate.fact) state.flags |= kReceived;
   generations_.back().natives[candidate.native] = state;
   return decision;
 }

@@ -24,6 +24,8 @@ struct Candidate {
   std::optional<std::uint64_t> version;
   bool withdrawn = false;
   bool quarantined = false;
+  // Made anew from the evidence of the row at this position.
+  std::optional<model::Position> reparsed;
   bool fact = false;                  // no interaction: only its native id counts
   std::optional<NativeState> stored;  // what the index holds of the native id
   std::optional<KeyId> author_key;    // what the index holds of the author

@@ -302,6 +302,7 @@ Result<std::unique_ptr<Journal>> Journal::open_once(Options options) {
   context->file = parts->options.directory / kFileName;
   context->vfs = parts->options.vfs;
   context->keys = parts->keys.get();
+  context->index = &parts->index;
   context->epochs = frame.epochs;
   context->gaps = frame.gaps;
   context->end = &shared.end;

@@ -188,6 +188,17 @@ Result<std::string> Reader::evidence(model::Position position) {
   return std::move(*raw);
 }
 
+Result<bool> Reader::is_latest(model::Position position) {
+  VOXBUS_CHECK(parts_->connect());
+  parts_->one.bind(1, static_cast<std::int64_t>(position));
+  VOXBUS_TRY(rows, parts_->copy(parts_->one, kBytesAtOnce));
+  if (rows.empty()) return permanent("there is no event at position " + std::to_string(position));
+  const Mac native = rows.front().header.native;
+  VOXBUS_TRY(states, (*parts_->context->index)->natives({&native, 1}));
+  // Not in the index yet: it is new.
+  return !states.front() || states.front()->position <= position;
+}
+
 Result<std::vector<model::Event>> Reader::of_type(std::string_view type, model::Position after,
                                                   std::size_t max) {
   VOXBUS_CHECK(parts_->connect());

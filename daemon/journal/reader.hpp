@@ -36,6 +36,8 @@ class Reader {
   [[nodiscard]] Result<model::Event> at(model::Position position);
   // The raw bytes kept beside the event; an error when none are kept or they were erased.
   [[nodiscard]] Result<std::string> evidence(model::Position position);
+  // Whether nothing newer of the same native id is stored, a moment ago at the latest.
+  [[nodiscard]] Result<bool> is_latest(model::Position position);
   // Events of one type after `after`. Fast for every type but the ordinary interactions, which are
   // found by reading along.
   [[nodiscard]] Result<std::vector<model::Event>> of_type(std::string_view type,

@@ -106,6 +106,7 @@ Sequencer::Work Sequencer::work_for(const ChannelRun& channel, const model::Item
   candidate.version = item.version;
   candidate.withdrawn = item.withdrawn;
   candidate.quarantined = item.quarantined;
+  candidate.reparsed = item.reparsed;
   return work;
 }
 

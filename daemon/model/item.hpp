@@ -31,6 +31,9 @@ struct Item {
   bool withdrawn = false;                // deleted upstream; record may be empty
   bool backfill = false;                 // always historic
   bool quarantined = false;              // record is {"reason": ..., "detail": ...}
+  // Made anew from the evidence beside the row at this position; of no effect once that is not the
+  // latest of its native id any more.
+  std::optional<std::uint64_t> reparsed;
   Digest digest{};                       // of what the plugin gave, never of our normalised form
   std::string record;                    // the normalised interaction, a JSON object
   std::string raw;                       // the evidence, may be empty

@@ -33,6 +33,10 @@ class Session;
 [[nodiscard]] Answer show_event(Core& core, const Request& request);
 [[nodiscard]] Answer show_evidence(Core& core, const Request& request);
 
+// quarantine.cpp
+[[nodiscard]] Answer list_quarantine(Core& core, const Request& request);
+[[nodiscard]] boost::asio::awaitable<Answer> replay_quarantined(Core& core, Request request);
+
 // stream.cpp
 [[nodiscard]] boost::asio::awaitable<void> stream_events(std::shared_ptr<Session> session,
                                                          Request request);

@@ -15,6 +15,16 @@
 
 namespace voxbus::serve {
 
+// Something quarantined, to be read anew by its channel's plugin.
+struct Replay {
+  std::uint64_t position = 0;  // in the journal
+  std::string channel, native_id, raw;
+};
+struct Replayed {
+  enum class Outcome { readable, unreadable, not_now } outcome = Outcome::not_now;
+  std::string reason;  // unless it is readable
+};
+
 struct Options {
   std::string listen =
       "127.0.0.1:8420";            // address:port, [::1]:8420, localhost:8420; port 0: any free one
@@ -30,6 +40,8 @@ struct Options {
   std::function<json::object()> status;  // "channels" and whatever else the daemon knows of itself
   std::function<json::array()> plugins;  // manifests found, with path and problems
   std::function<std::optional<std::string>()> not_ready;  // why /readyz says no
+  // Called on the loop; the answer may come on any thread, once.
+  std::function<void(Replay, std::function<void(Replayed)>)> replay;
 
   // Limits, as the contract has them; tests shorten them.
   std::chrono::milliseconds request_within{30'000};  // from its first byte, and from connecting

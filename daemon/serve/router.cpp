@@ -18,6 +18,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/events", &pull_events},
     {"GET", "/v1/events/{}", &show_event},
     {"GET", "/v1/events/{}/raw", &show_evidence},
+    {"GET", "/v1/quarantine", &list_quarantine},
+    {"POST", "/v1/quarantine/{}/replay", &replay_quarantined},
     {"GET", "/v1/consumers", &list_consumers},
     {"PUT", "/v1/consumers/{}", &put_consumer},
     {"GET", "/v1/consumers/{}", &show_consumer},

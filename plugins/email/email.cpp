@@ -51,7 +51,8 @@ class Email final : public Channel {
   };
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
-    ReadOptions read{.mail = {.own_addresses = std::move(settings.addresses)},
+    mail_.own_addresses = std::move(settings.addresses);
+    ReadOptions read{.mail = mail_,
                      .max_item = settings.max_item};
     if (settings.mbox.empty()) {
       source_ =
@@ -69,12 +70,19 @@ class Email final : public Channel {
     return {};
   }
 
+  Result<Item> reread(std::string_view native_id, std::string_view raw) {
+    if (kit::mail_id(raw) != native_id)
+      return Error::permanent("only a part of this mail was kept: it was larger than max_item");
+    return read_item(std::string{native_id}, std::string{raw}, mail_);
+  }
+
   Result<Batch> poll(const Cursor& since, Context& context) override {
     return source_->poll(since, context);
   }
 
  private:
   const std::filesystem::path maildir_, mbox_;
+  kit::MailOptions mail_;
   std::unique_ptr<MailSource> source_;
 };
 

@@ -27,6 +27,9 @@ struct ReadOptions {
   Size max_item = Size::mebibytes(32);
 };
 
+// One mail by its id, from its bytes without a store's marks. Unreadable where it cannot be parsed.
+Item read_item(std::string id, std::string raw, const kit::MailOptions& options);
+
 // Asks the host, then parses. False when stop was asked for; nothing is added for a mail that the
 // host holds in quarantine.
 bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, Context& context);

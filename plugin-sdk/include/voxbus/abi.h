@@ -17,7 +17,7 @@
  *  - No exception, no longjmp and no C++ type crosses a function of this header.
  *  - Each function names its lane in brackets:
  *      [poll]   the host's polling thread; calls are serial
- *      [act]    the host's acting thread (reply, find_sent, webhook, probe); calls are serial,
+ *      [act]    the host's acting thread (reply, find_sent, webhook, probe, reread); calls are serial,
  *               and may run while a [poll] call runs
  *      [lane]   either of them, whichever called into the plugin
  *      [any]    any thread, at any time while the channel lives
@@ -260,6 +260,18 @@ typedef struct voxbus_probe_1 {
   uint32_t reserved;
   voxbus_status (*probe)(voxbus_channel* channel, const voxbus_call* call); /* [act] */
 } voxbus_probe_1;
+
+/* Capability "reread/1": makes an item anew from the raw bytes that an earlier run handed over, so
+   that a mended parser reads what was quarantined. Examines nothing, commits nothing, opens nothing,
+   emits one item with that native id: UNREADABLE again where it still cannot be read. Any other id
+   is misuse. VOXBUS_OK, or call->fail says why nothing came of it. */
+#define VOXBUS_CAPABILITY_REREAD "reread/1"
+typedef struct voxbus_reread_1 {
+  uint32_t size; /* sizeof(voxbus_reread_1) */
+  uint32_t reserved;
+  voxbus_status (*reread)(voxbus_channel* channel, const voxbus_call* call, voxbus_view native_id,
+                          voxbus_view raw); /* [act] */
+} voxbus_reread_1;
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -205,12 +205,19 @@ class Channel {
   //   Result<void> probe(Context& context);
   // Can this channel work right now? Opens what the settings name, reads nothing of it, changes
   // nothing. Runs on the acting thread while a poll may be running: it touches nothing of poll's.
+  //   Result<Item> reread(std::string_view native_id, std::string_view raw);
+  // The item of that id, made anew from the raw bytes that were once handed over with it. Reads
+  // nothing else; `unreadable` says that it still cannot be read. On the acting thread as well.
 };
 
 namespace detail {
 template<class Class>
 concept CanProbe = requires(Class& channel, Context& context) {
   { channel.probe(context) } -> std::same_as<Result<void>>;
+};
+template<class Class>
+concept CanReread = requires(Class& channel, std::string_view text) {
+  { channel.reread(text, text) } -> std::same_as<Result<Item>>;
 };
 }  // namespace detail
 

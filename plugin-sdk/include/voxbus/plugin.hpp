@@ -6,6 +6,7 @@
 //   struct Settings { ... void fields(auto& field) { ... } };   // or none at all
 //   explicit MyChannel(Settings settings);                      // or MyChannel()
 //   Result<void> probe(voxbus::Context& context);               // optional, see Channel
+//   Result<Item> reread(std::string_view, std::string_view);    // optional, see Channel
 // and derives from voxbus::Channel. Nothing that is thrown crosses the border: every function below
 // is noexcept and turns an exception into a status with its message. A poll that threw may have
 // left its channel ahead of its cursor, with records taken and never brought: the next poll gets a
@@ -135,6 +136,7 @@ struct Plugin {
       settings.fields(fields);
       Json::Array capabilities;
       if constexpr (CanProbe<Class>) capabilities.emplace_back(VOXBUS_CAPABILITY_PROBE);
+      if constexpr (CanReread<Class>) capabilities.emplace_back(VOXBUS_CAPABILITY_REREAD);
       const std::string manifest =
           make_manifest(Class::kAbout, fields, std::move(capabilities)).dump();
       writer->write(writer, view(manifest));
@@ -201,10 +203,27 @@ struct Plugin {
     });
   }
 
+  static voxbus_status reread(voxbus_channel* channel, const voxbus_call* call,
+                              voxbus_view native_id, voxbus_view raw) noexcept {
+    return guarded(call, VOXBUS_FAULT, [&]() -> voxbus_status {
+      auto& instance = *reinterpret_cast<Instance*>(channel);
+      Context context{instance.host, call};
+      const auto present = instance.channel();
+      const Result<Item> item =
+          static_cast<Class&>(*present).reread(detail::text(native_id), detail::text(raw));
+      if (!item) return report(call, item.error());
+      return context.emit(*item) ? VOXBUS_OK : VOXBUS_STOPPED;
+    });
+  }
+
   static const void* capability(const char* id) noexcept {
     if constexpr (CanProbe<Class>) {
       static constexpr voxbus_probe_1 kProbe{sizeof(voxbus_probe_1), 0, &probe};
       if (id && std::string_view{id} == VOXBUS_CAPABILITY_PROBE) return &kProbe;
+    }
+    if constexpr (CanReread<Class>) {
+      static constexpr voxbus_reread_1 kReread{sizeof(voxbus_reread_1), 0, &reread};
+      if (id && std::string_view{id} == VOXBUS_CAPABILITY_REREAD) return &kReread;
     }
     return nullptr;
   }

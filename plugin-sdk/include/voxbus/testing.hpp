@@ -126,7 +126,7 @@ class Harness {
     if (stop_before_poll_) stop();
     return call(
         [&](const voxbus_call* call) { return entry_.poll(channel_, call, detail::view(cursor_)); },
-        true);
+        Lane::kPoll);
   }
 
   // Polls until the plugin says that there is nothing more for now, waits, or fails. A plugin that
@@ -176,7 +176,36 @@ class Harness {
       return none;
     }
     if (!channel_) throw std::logic_error("probe before create");
-    return call([&](const voxbus_call* call) { return able->probe(channel_, call); }, false);
+    return call([&](const voxbus_call* call) { return able->probe(channel_, call); },
+                Lane::kAct);
+  }
+
+  // What the plugin makes of the raw bytes of an earlier item; VOXBUS_UNSUPPORTED when it cannot.
+  Outcome reread(std::string_view native_id, std::string_view raw) {
+    const auto* able = static_cast<const voxbus_reread_1*>(capability(VOXBUS_CAPABILITY_REREAD));
+    Outcome none;
+    none.status = VOXBUS_UNSUPPORTED;
+    if (!able) return none;
+    if (able->size < sizeof(voxbus_reread_1) || !able->reread) {
+      violated("reread/1 without a function");
+      raise();
+      return none;
+    }
+    if (!channel_) throw std::logic_error("reread before create");
+    Outcome outcome = call(
+        [&](const voxbus_call* call) {
+          return able->reread(channel_, call, detail::view(native_id), detail::view(raw));
+        },
+        Lane::kAct);
+    outcome.items = std::move(outcome.uncovered);  // no cursor covers what is read anew
+    outcome.uncovered.clear();
+    if (outcome.status == VOXBUS_OK && outcome.items.size() != 1)
+      violated("reread brought " + std::to_string(outcome.items.size()) + " items instead of one");
+    for (const Seen& item : outcome.items) {
+      if (item.native_id != native_id) violated("reread brought another native id");
+    }
+    raise();
+    return outcome;
   }
 
   // ---- what a test scripts ----------------------------------------------------------------------
@@ -209,6 +238,8 @@ class Harness {
   int waits() const { return waits_; }
 
  private:
+  enum class Lane { kSetup, kPoll, kAct };  // as abi.h has them
+
   // One call into the plugin. Kept until the harness goes, so that its use after return is seen.
   struct Running {
     voxbus_call base{};
@@ -241,14 +272,15 @@ class Harness {
         [&](const voxbus_call* call) {
           return entry_.create(&host_.base, call, detail::view(settings_), &channel_);
         },
-        false);
+        Lane::kSetup);
     if (outcome.status == VOXBUS_OK && !channel_) violated("create made no channel");
     raise();
     return outcome;
   }
 
   template<class Function>
-  Outcome call(const Function& function, bool polling) {
+  Outcome call(const Function& function, Lane lane) {
+    const bool polling = lane == Lane::kPoll;
     Running& running = calls_.emplace_back();
     running.harness = this;
     running.polling = polling;
@@ -267,7 +299,7 @@ class Harness {
         !(polling && (status == VOXBUS_MORE || status == VOXBUS_STOPPED))) {
       violated("returned the status " + std::to_string(status));
     }
-    if (outcome.ok() && !outcome.uncovered.empty()) {
+    if (lane != Lane::kAct && outcome.ok() && !outcome.uncovered.empty()) {
       violated("returned without a cursor for " + std::to_string(outcome.uncovered.size()) +
                " items");
     }
