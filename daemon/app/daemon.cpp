@@ -183,11 +183,9 @@ std::optional<int> Daemon::listen() {
     return std::nullopt;
   };
   options.replay = [this](serve::Replay wanted, std::function<void(serve::Replayed)> done) {
-    supervisor_->reread(wanted.channel,
-                        {wanted.position, std::move(wanted.native_id), std::move(wanted.raw)},
-                        [done = std::move(done)](const host::Outcome& outcome) {
-                          done(replayed(outcome));
-                        });
+    supervisor_->reread(
+        wanted.channel, {wanted.position, std::move(wanted.native_id), std::move(wanted.raw)},
+        [done = std::move(done)](const host::Outcome& outcome) { done(replayed(outcome)); });
   };
   auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
   if (!server) {

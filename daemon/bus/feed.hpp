@@ -95,7 +95,8 @@ class Feed {
   // The raw bytes kept beside an event. Reads from the disk.
   [[nodiscard]] Result<std::string> evidence(model::Position position);
   // What was quarantined after that position, ascending. Reads from the disk.
-  [[nodiscard]] Result<std::vector<Quarantined>> quarantined(model::Position after, std::size_t max);
+  [[nodiscard]] Result<std::vector<Quarantined>> quarantined(model::Position after,
+                                                             std::size_t max);
 
   // --- news ---
   // `signal` is called after new events can be read, once for many; on the feed's thread, so it

@@ -39,12 +39,12 @@ void run_list(const Common& common, const std::string& channel, bool all) {
     ++count;
     if (common.json) return print_json(item);
     const auto* size = item.if_contains("raw_size");
-    fmt::print("{}  {}  {} {:>9}  {}{}\n", text_of(item, "sequence"),
-               local_time(text_of(item, "recordedtime")), column(text_of(item, "channel"), 14),
-               size && size->is_int64() ? format_size(static_cast<std::uint64_t>(size->get_int64()))
-                                        : "",
-               one_line(text_of(item, "reason")),
-               item.at("standing").as_bool() ? "" : " (something newer of it came since)");
+    fmt::print(
+        "{}  {}  {} {:>9}  {}{}\n", text_of(item, "sequence"),
+        local_time(text_of(item, "recordedtime")), column(text_of(item, "channel"), 14),
+        size && size->is_int64() ? format_size(static_cast<std::uint64_t>(size->get_int64())) : "",
+        one_line(text_of(item, "reason")),
+        item.at("standing").as_bool() ? "" : " (something newer of it came since)");
   });
   if (!common.json)
     fmt::print("{} in quarantine{}\n", count, channel.empty() ? "" : " of channel " + channel);
@@ -89,8 +89,7 @@ void replay_one(Connection& connection, const Common& common, const std::string&
                 Replays& replays) {
   json::object result{{"sequence", sequence}};
   try {
-    const auto answer =
-        connection.send("POST", "/v1/quarantine/" + escaped(sequence) + "/replay");
+    const auto answer = connection.send("POST", "/v1/quarantine/" + escaped(sequence) + "/replay");
     const auto parsed = json::parse(answer.body);
     if (!parsed || !parsed->is_object()) throw Trouble{kFailed, "an answer that is no JSON"};
     for (const auto& member : parsed->get_object()) result[member.key()] = member.value();
@@ -112,7 +111,8 @@ void replay_one(Connection& connection, const Common& common, const std::string&
 void run_replay(const Common& common, const std::vector<std::string>& sequences,
                 const std::string& channel, bool all) {
   if (sequences.empty() && channel.empty() && !all)
-    throw Trouble{kMisused, "say which: sequences of 'voxbus quarantine list', --channel, or --all"};
+    throw Trouble{kMisused,
+                  "say which: sequences of 'voxbus quarantine list', --channel, or --all"};
   Connection connection(common);
   auto wanted = sequences;
   if (wanted.empty()) {
@@ -126,16 +126,16 @@ void run_replay(const Common& common, const std::vector<std::string>& sequences,
     replay_one(connection, common, wanted[i], replays);
   }
   if (!common.json)
-    fmt::print("{} readable now, {} still not, {} replaced by something newer, {} could not be tried\n",
-               replays.readable, replays.unreadable, replays.superseded, replays.failed);
+    fmt::print(
+        "{} readable now, {} still not, {} replaced by something newer, {} could not be tried\n",
+        replays.readable, replays.unreadable, replays.superseded, replays.failed);
   if (replays.failed > 0) throw Trouble{kFailed, ""};
 }
 
 }  // namespace
 
 void add_quarantine(CLI::App& app, Common& common) {
-  auto* command =
-      app.add_subcommand("quarantine", "What channels brought and could not be read");
+  auto* command = app.add_subcommand("quarantine", "What channels brought and could not be read");
   command->require_subcommand(1);
 
   auto channel = std::make_shared<std::string>();
@@ -156,8 +156,9 @@ void add_quarantine(CLI::App& app, Common& common) {
 
   auto sequences = std::make_shared<std::vector<std::string>>();
   auto* replay = command->add_subcommand(
-      "replay", "Have it read anew, after the plugin was mended; what can be read by now comes on "
-                "the bus as interaction.revised");
+      "replay",
+      "Have it read anew, after the plugin was mended; what can be read by now comes on "
+      "the bus as interaction.revised");
   replay->add_option("SEQUENCE", *sequences, "As 'list' prints them");
   replay->add_option("--channel", *channel, "All of this channel");
   replay->add_flag("--all", *all, "All of it");

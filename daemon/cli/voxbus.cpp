@@ -50,8 +50,9 @@ int main(int count, char** arguments) {
   app.footer(
       "Exit status: 0 done, 1 failed, 2 wrong usage, 69 no daemon, 78 configuration. Manual: man "
       "voxbus");
-  for (const auto add : {add_check, add_plugins, add_describe, add_try, add_status, add_tail,
-                         add_export, add_consumer, add_quarantine, add_token, add_journal, add_schema}) {
+  for (const auto add :
+       {add_check, add_plugins, add_describe, add_try, add_status, add_tail, add_export,
+        add_consumer, add_quarantine, add_token, add_journal, add_schema}) {
     add(app, common);
   }
   auto* version = app.add_subcommand("version", "Print the version");

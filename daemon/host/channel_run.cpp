@@ -70,13 +70,13 @@ struct ChannelRun::Lane {
   Pulse pulse;
   std::int64_t retry_after_ms = 0;
   std::string failure;
-  std::string examined;   // the record that the plugin said it is looking at
+  std::string examined;               // the record that the plugin said it is looking at
   const Reread* rereading = nullptr;  // what is being made anew
   std::string still_unread;           // why it is quarantined again
-  bool has_mark = false;  // the crash mark is the poll lane's
-  bool progress = false;  // emitted or committed in this call
-  bool brought = false;   // an item, since the last examine
-  bool misused = false;   // something was refused in this call: no cursor may cover it
+  bool has_mark = false;              // the crash mark is the poll lane's
+  bool progress = false;              // emitted or committed in this call
+  bool brought = false;               // an item, since the last examine
+  bool misused = false;               // something was refused in this call: no cursor may cover it
 
   Lane(ChannelRun* owner, bool poll) : run(owner), polls(poll), has_mark(poll && owner->mark_) {
     call.size = sizeof call;
@@ -410,7 +410,9 @@ void ChannelRun::act() {
   };
   for (;;) {
     const auto work = requests_.when(
-        [](const Requests& asked) { return asked.stop || asked.probes > 0 || !asked.rereads.empty(); },
+        [](const Requests& asked) {
+          return asked.stop || asked.probes > 0 || !asked.rereads.empty();
+        },
         [](Requests& asked) {
           Work next;
           if (asked.stop) return next;
@@ -428,9 +430,9 @@ void ChannelRun::act() {
       if (work.reread) {
         outlet_.reread(make_anew(*work.reread));
       } else {
-        outlet_.probed(probe_ ? act_lane_->enter(
-                                    [&] { return probe_->probe(channel_, &act_lane_->call); })
-                              : Outcome{VOXBUS_UNSUPPORTED, 0, {}});
+        outlet_.probed(
+            probe_ ? act_lane_->enter([&] { return probe_->probe(channel_, &act_lane_->call); })
+                   : Outcome{VOXBUS_UNSUPPORTED, 0, {}});
       }
     } catch (const std::exception& error) {
       outlet_.log({VOXBUS_LOG_ERROR, std::string("an answer was lost: ") + error.what()});

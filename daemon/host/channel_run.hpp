@@ -103,8 +103,8 @@ class ChannelRun {
   std::unique_ptr<Lane> poll_lane_, act_lane_;
   struct HostSide;
   std::unique_ptr<HostSide> host_side_;
-  voxbus_channel* channel_ = nullptr;            // poll lane's thread
-  const voxbus_probe_1* probe_ = nullptr;        // the plugin's capabilities, when it has them
+  voxbus_channel* channel_ = nullptr;      // poll lane's thread
+  const voxbus_probe_1* probe_ = nullptr;  // the plugin's capabilities, when it has them
   const voxbus_reread_1* reread_ = nullptr;
   Guarded<voxbus_channel*> stoppable_{nullptr};  // the same while stop() may be passed on to it
   Backoff backoff_;                              // of polls that failed in a row

@@ -46,9 +46,9 @@ class InlineChannel final : public Supervised,
   std::thread lane_;
   std::uint64_t lease_ = 0;
   boost::asio::steady_timer again_, clock_;
-  bool quiet_ = false;   // nothing was heard for too long, and it was said
+  bool quiet_ = false;  // nothing was heard for too long, and it was said
   std::deque<std::function<void(Outcome)>> rereads_;  // who waits for answers, in order
-  std::string verdict_;  // why we ended the run
+  std::string verdict_;                               // why we ended the run
   bool stopping_ = false;
   std::function<void()> done_;
 };

@@ -57,7 +57,8 @@ class Supervised {
   virtual void start() = 0;
   // Asks for an end; `done` is called once nothing of it runs any more.
   virtual void stop(std::function<void()> done) = 0;
-  // Has the plugin make an item anew; the answer, readable or not, comes on the supervisor's thread.
+  // Has the plugin make an item anew; the answer, readable or not, comes on the supervisor's
+  // thread.
   virtual void reread(Reread wanted, std::function<void(Outcome)> done) = 0;
 
   [[nodiscard]] ChannelStatus status() const {

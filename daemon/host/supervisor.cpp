@@ -163,16 +163,16 @@ bool Supervisor::stop() {
 
 void Supervisor::reread(const std::string& channel, Reread wanted,
                         std::function<void(Outcome)> done) {
-  const auto found =
-      channels_.with([&](const auto& channels) -> std::shared_ptr<Supervised> {
-        const auto at = channels.find(channel);
-        return at == channels.end() ? nullptr : at->second;
-      });
-  boost::asio::post(loop_, [found, channel, wanted = std::move(wanted),
-                            done = std::move(done)]() mutable {
-    if (!found) return done({VOXBUS_RETRY, 0, "there is no channel '" + channel + "' that runs"});
-    found->reread(std::move(wanted), std::move(done));
+  const auto found = channels_.with([&](const auto& channels) -> std::shared_ptr<Supervised> {
+    const auto at = channels.find(channel);
+    return at == channels.end() ? nullptr : at->second;
   });
+  boost::asio::post(
+      loop_, [found, channel, wanted = std::move(wanted), done = std::move(done)]() mutable {
+        if (!found)
+          return done({VOXBUS_RETRY, 0, "there is no channel '" + channel + "' that runs"});
+        found->reread(std::move(wanted), std::move(done));
+      });
 }
 
 std::vector<ChannelStatus> Supervisor::status() const {

@@ -23,14 +23,14 @@ namespace voxbus::host {
 
 enum class FrameType : std::uint8_t {
   // host to daemon
-  ready = 1,      // the plugin is loaded and its channel made
-  batch = 2,      // items and perhaps a cursor
-  polled = 3,     // a poll came back
-  log = 4,        // a line of the plugin
-  heartbeat = 5,  // the host's own loop turns; how long the plugin has been quiet
-  probed = 6,     // the answer to probe
-  refused = 7,    // the plugin could not be loaded or its channel not made; the process ends
-  loading = 8,    // all that is ours went well: what follows runs the plugin's code
+  ready = 1,        // the plugin is loaded and its channel made
+  batch = 2,        // items and perhaps a cursor
+  polled = 3,       // a poll came back
+  log = 4,          // a line of the plugin
+  heartbeat = 5,    // the host's own loop turns; how long the plugin has been quiet
+  probed = 6,       // the answer to probe
+  refused = 7,      // the plugin could not be loaded or its channel not made; the process ends
+  loading = 8,      // all that is ours went well: what follows runs the plugin's code
   reread_done = 9,  // the answer to reread; what came of it went before
   // daemon to host
   start = 32,

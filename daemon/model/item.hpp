@@ -34,9 +34,9 @@ struct Item {
   // Made anew from the evidence beside the row at this position; of no effect once that is not the
   // latest of its native id any more.
   std::optional<std::uint64_t> reparsed;
-  Digest digest{};                       // of what the plugin gave, never of our normalised form
-  std::string record;                    // the normalised interaction, a JSON object
-  std::string raw;                       // the evidence, may be empty
+  Digest digest{};     // of what the plugin gave, never of our normalised form
+  std::string record;  // the normalised interaction, a JSON object
+  std::string raw;     // the evidence, may be empty
   // Read out of the record by the second check, so that no later stage parses it again.
   std::string author;        // canonical handle, empty when there is none
   std::string conversation;  // the channel's own name of it, empty when there is none

@@ -94,7 +94,8 @@ Found find(Core& core, const Request& request) {
     return std::move(found);
   };
   const auto sequence = model::parse_sequence(request.segment(2));
-  if (!sequence || core.feed.at(sequence->position) != *sequence)
+  if (!sequence || sequence->position == 0 || sequence->position > core.feed.end().position ||
+      core.feed.at(sequence->position) != *sequence)
     return refuse(Slug::not_found, "there is no such event");
   auto one = core.feed.quarantined(sequence->position - 1, 1);
   if (!one) {
@@ -110,7 +111,8 @@ Found find(Core& core, const Request& request) {
   const auto data = data_of(*one->front().event);
   if (!data) return refuse(Slug::conflict, "it was erased");
   if (data->contains("raw_sha256"))
-    return refuse(Slug::conflict, "only the beginning of its bytes was kept: it was larger than max_item");
+    return refuse(Slug::conflict,
+                  "only the beginning of its bytes was kept: it was larger than max_item");
   auto raw = core.feed.evidence(sequence->position);
   if (!raw) return refuse(Slug::conflict, raw.error().message);
   found.replay.position = sequence->position;
@@ -173,7 +175,8 @@ boost::asio::awaitable<Answer> replay_quarantined(Core& core, Request request) {
   const auto until = std::chrono::steady_clock::now() + kReadWithin;
   while (!waiting->replayed && co_await answer.wait(until)) answer.note();
   if (!waiting->replayed)
-    co_return problem(Slug::unavailable, "the channel is busy; what comes of it is on the bus later");
+    co_return problem(Slug::unavailable,
+                      "the channel is busy; what comes of it is on the bus later");
   const auto& replayed = *waiting->replayed;
   switch (replayed.outcome) {
     case Replayed::Outcome::readable:

@@ -52,8 +52,7 @@ class Email final : public Channel {
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
     mail_.own_addresses = std::move(settings.addresses);
-    ReadOptions read{.mail = mail_,
-                     .max_item = settings.max_item};
+    ReadOptions read{.mail = mail_, .max_item = settings.max_item};
     if (settings.mbox.empty()) {
       source_ =
           std::make_unique<Maildir>(settings.maildir, std::move(settings.folders), std::move(read));

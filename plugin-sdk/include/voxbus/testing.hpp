@@ -176,8 +176,7 @@ class Harness {
       return none;
     }
     if (!channel_) throw std::logic_error("probe before create");
-    return call([&](const voxbus_call* call) { return able->probe(channel_, call); },
-                Lane::kAct);
+    return call([&](const voxbus_call* call) { return able->probe(channel_, call); }, Lane::kAct);
   }
 
   // What the plugin makes of the raw bytes of an earlier item; VOXBUS_UNSUPPORTED when it cannot.

@@ -303,6 +303,17 @@ TEST_F(Maildir, WantsExactlyOneSource) {
   EXPECT_THAT(message(R"({"mbox":"/a","folders":["x"]})"), HasSubstr("belongs to 'maildir'"));
 }
 
+TEST_F(Maildir, ReadsAnewWhatItOnceHandedOverWhole) {
+  ASSERT_EQ(harness_.create(R"({"maildir":")" + folder_.string() + "\"}").status, VOXBUS_OK);
+  const std::string bytes = mail("one");
+  const Outcome anew = harness_.reread(voxbus::kit::mail_id(bytes), bytes);
+  EXPECT_THAT(titles(anew), ElementsAre("one"));
+  // Of what was too large its head alone was kept: that would be another mail.
+  const Outcome head = harness_.reread(voxbus::kit::mail_id(bytes + "more"), bytes);
+  EXPECT_EQ(head.status, VOXBUS_PERMANENT);
+  EXPECT_THAT(head.message, HasSubstr("only a part"));
+}
+
 TEST_F(Maildir, DoesTheSameFromItsFile) {
   deliver(mail("one"));
   const auto loaded = Harness::load(EMAIL_SO);

@@ -90,6 +90,7 @@ class Gathering final : public Outlet {
   }
   void ready(const Ready&) override {}
   void probed(const Outcome&) override {}
+  void reread(const Outcome&) override {}
   void log(const LogLine& line) override { lines.push_back(line.message); }
   void stop() override {}
 

@@ -34,6 +34,7 @@ model::Batch sample(std::size_t raw_size = 10) {
   batch.items = {item, item};
   batch.items[1].version.reset();
   batch.items[1].quarantined = true;
+  batch.items[1].reparsed = 42;
   batch.cursor = std::string("cursor\0with nul", 15);
   return batch;
 }
@@ -49,6 +50,8 @@ TEST(Wire, ABatchComesBackAsItWas) {
   EXPECT_EQ(back->items[0].digest, sample().items[0].digest);
   EXPECT_FALSE(back->items[1].version);
   EXPECT_TRUE(back->items[1].quarantined);
+  EXPECT_FALSE(back->items[0].reparsed);
+  EXPECT_EQ(back->items[1].reparsed, 42u);
   EXPECT_EQ(back->cursor, sample().cursor);
 }
 
@@ -62,6 +65,14 @@ TEST(Wire, AStartComesBackAsItWas) {
   EXPECT_EQ(back->poison, start.poison);
   EXPECT_EQ(back->max_item, 5u);
   EXPECT_EQ(back->region, "US");
+}
+
+TEST(Wire, WhatIsToBeReadAnewComesAsItWasSent) {
+  const auto back = decode<Reread>(encode(Reread{7, "id", std::string("raw\0bytes", 9)}));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->position, 7u);
+  EXPECT_EQ(back->native_id, "id");
+  EXPECT_EQ(back->raw, std::string("raw\0bytes", 9));
 }
 
 TEST(Wire, WhatIsCutAnywhereIsRefused) {
@@ -202,6 +213,7 @@ class KeepingOutlet final : public CreditOutlet {
  protected:
   void deliver(model::Batch batch) override { delivered.push_back(std::move(batch)); }
   void report(const Outcome&) override {}
+  void report_reread(const Outcome&) override {}
 };
 
 model::Item item(std::size_t size = 100) {
@@ -209,6 +221,18 @@ model::Item item(std::size_t size = 100) {
   made.native_id = "id";
   made.record = std::string(size, 'r');
   return made;
+}
+
+TEST(Credit, WhatIsReadAnewLeavesBeforeItsAnswerAlsoWithoutCredit) {
+  KeepingOutlet outlet(1);
+  ASSERT_TRUE(outlet.emit(item()));
+  outlet.polled({});
+  ASSERT_EQ(outlet.delivered.size(), 1u);
+  ASSERT_TRUE(outlet.emit(item()));
+  outlet.polled({});
+  ASSERT_EQ(outlet.delivered.size(), 1u) << "there is no credit";
+  outlet.reread({});
+  EXPECT_EQ(outlet.delivered.size(), 2u);
 }
 
 TEST(Credit, ALoneInteractionLeavesAtOnce) {

@@ -143,6 +143,27 @@ TEST_F(Rules, StoreAQuarantinedItemAgainOnceItCanBeRead) {
   EXPECT_EQ(decide(broken), Outcome::duplicate);
 }
 
+TEST_F(Rules, CallWhatIsReadAnewARevision) {
+  auto broken = item("a", "bytes");
+  broken.quarantined = true;
+  const auto at = decider.decide(broken).state.position;
+  auto anew = item("a", "bytes");
+  anew.reparsed = at;
+  EXPECT_EQ(decide(anew), Outcome::revised);
+  EXPECT_EQ(decide(anew), Outcome::duplicate);
+  EXPECT_EQ(decide(item("a", "other bytes")), Outcome::revised) << "it counts as received";
+}
+
+TEST_F(Rules, KeepOutWhatIsReadAnewOfSomethingThatIsNotTheLatest) {
+  auto broken = item("a", "bytes");
+  broken.quarantined = true;
+  const auto at = decider.decide(broken).state.position;
+  EXPECT_EQ(decide(item("a", "newer bytes")), Outcome::first);
+  auto anew = item("a", "bytes");
+  anew.reparsed = at;
+  EXPECT_EQ(decide(anew), Outcome::duplicate);
+}
+
 TEST_F(Rules, TellAFactOnce) {
   auto fact = item("up", "");
   fact.fact = true;

@@ -102,6 +102,16 @@ TEST_F(Readers, FindRareAndOrdinaryTypes) {
   EXPECT_THAT(lines("org.voxbus.never.seen.v1", 0, 9), IsEmpty());
 }
 
+TEST_F(Readers, SayWhetherSomethingNewerOfItCame) {
+  store.open();
+  store.channel().brings({post("a").quarantined("x"), post("b").quarantined("y")});
+  store.channel().brings({post("a").says("readable")});
+  EXPECT_EQ(store.reader().is_latest(1).value(), false);
+  EXPECT_EQ(store.reader().is_latest(2).value(), true);
+  EXPECT_EQ(store.reader().is_latest(3).value(), true);
+  EXPECT_THAT(store.reader().is_latest(9).error().message, HasSubstr("no event at position 9"));
+}
+
 TEST_F(Readers, FindTheFirstEventSinceATime) {
   store.open();
   const auto start = store.clock.now();

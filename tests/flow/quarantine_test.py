@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What could not be read: listed, shown, and read anew once the plugin was mended."""
+
+import json
+import unittest
+
+from voxbus_daemon import BUILD, Daemon, Maildir, mail, wait_for
+
+
+class Quarantine(unittest.TestCase):
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.mended = self.daemon.folder / "mended"
+
+    def start(self, count=3, isolation="process", **settings):
+        self.daemon.main(plugins=[str(BUILD / "test-plugins"), str(BUILD / "plugins")])
+        self.daemon.channel("odd", "mends", {"mended": str(self.mended), "count": count, **settings}, isolation=isolation)
+        self.daemon.start()
+        self.daemon.wait_for_events(count)
+
+    def listed(self, *more):
+        return [json.loads(line) for line in self.daemon.voxbus("quarantine", "list", "--json", *more).stdout.splitlines()]
+
+    def replay(self, *what, check=True):
+        done = self.daemon.voxbus("quarantine", "replay", "--json", *what, check=check)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_it_is_listed_and_shown_with_reason_bytes_and_count(self):
+        self.start()
+        text = self.daemon.voxbus("quarantine", "list").stdout
+        self.assertIn("words that nobody knows yet", text)
+        self.assertIn("3 in quarantine", text)
+        one = self.listed()[0]
+        self.assertEqual((one["channel"], one["native_id"], one["raw_size"]), ("odd", "1", 10))
+        shown = self.daemon.voxbus("quarantine", "show", one["sequence"]).stdout
+        self.assertIn("words that nobody knows yet", shown)
+        self.assertEqual(self.daemon.voxbus("quarantine", "show", one["sequence"], "--raw").stdout, "bytes of 1")
+        self.assertEqual(self.listed("--channel", "another"), [])
+
+    def test_what_was_mended_is_revised_once_and_what_was_not_stays(self):
+        for isolation in ("process", "inline"):
+            with self.subTest(isolation):
+                self.setUp()
+                self.start(isolation=isolation)
+                sequences = [one["sequence"] for one in self.listed()]
+                self.assertEqual({one["outcome"] for one in self.replay("--all")}, {"unreadable"})
+                self.assertEqual(len(self.daemon.interactions()), 3, "nothing new was said")
+                self.mended.touch()
+                self.assertEqual(self.replay(sequences[0]), [{"sequence": sequences[0], "outcome": "readable"}])
+                events = self.daemon.wait_for_events(4)
+                self.assertEqual(events[3]["type"], "org.voxbus.interaction.revised.v1")
+                data = events[3]["data"]
+                self.assertEqual((data["native_id"], data["revision"], data["reason"], data["text"]),
+                                 ("1", 2, "reparsed", "words of 1"))
+                self.assertEqual([one["sequence"] for one in self.listed()], sequences[1:])
+                self.assertEqual(len(self.listed("--all")), 3)
+                self.assertEqual(self.replay(sequences[0])[0]["outcome"], "superseded")
+                self.assertEqual([one["outcome"] for one in self.replay("--channel", "odd")], ["readable"] * 2)
+                self.daemon.wait_for_events(6)
+                self.assertEqual(self.replay("--all"), [])
+                # A kill later all is still as it was: nothing is lost, nothing doubled.
+                self.daemon.kill()
+                self.daemon.start()
+                self.daemon.wait_for_state("odd", "up")
+                self.assertEqual(len(self.daemon.interactions()), 6)
+
+    def test_more_than_a_page_is_replayed(self):
+        self.start(count=1200)
+        self.assertEqual(len(self.listed()), 1200)
+        status, page = self.daemon.get("/v1/quarantine?limit=700")
+        self.assertEqual((status, len(page["items"])), (200, 700))
+        status, rest = self.daemon.get(f"/v1/quarantine?limit=700&after={page['next']}")
+        self.assertEqual((len(rest["items"]), rest.get("next")), (500, None))
+
+    def test_a_plugin_that_dies_of_it_is_started_again_and_says_so(self):
+        self.start(dies=True)
+        first = self.listed()[0]["sequence"]
+        done = self.replay(first, check=False)
+        self.assertEqual(done[0]["outcome"], "failed")
+        self.assertIn("SIGABRT", done[0]["reason"])
+        self.daemon.wait_for_state("odd", "up")
+        self.assertEqual(len(self.daemon.interactions()), 3)
+
+    def test_another_name_for_what_is_read_anew_is_refused(self):
+        self.start(misnames=True)
+        self.mended.touch()
+        first = self.listed()[0]["sequence"]
+        self.assertNotEqual(self.replay(first, check=False)[0]["outcome"], "readable")
+        self.assertEqual(len(self.daemon.interactions()), 3)
+
+    def test_what_cannot_be_replayed_says_why(self):
+        self.start()
+        for path, status, words in (("0001.000000000000009999", 404, "no such event"), ("x", 404, "no such event"),
+                                    (self.daemon.events("type=channel.*")[0]["sequence"], 409, "not one of")):
+            got, problem = self.daemon.post(f"/v1/quarantine/{path}/replay")
+            self.assertEqual(got, status, path)
+            self.assertIn(words, problem["detail"])
+        self.assertEqual(self.daemon.get("/v1/quarantine?limit=0")[0], 400)
+        self.assertEqual(self.daemon.get("/v1/quarantine?chanel=x")[0], 400)
+        self.assertEqual(self.daemon.voxbus("quarantine", "replay", check=False).returncode, 2)
+
+    def test_a_mail_of_which_only_the_head_was_kept_stays_there(self):
+        maildir = Maildir(self.daemon.folder / "mail")
+        maildir.deliver(mail("big@example.org", "Big", "x" * 5000))
+        self.daemon.channel("support", "email", {"maildir": str(maildir.path), "max_item": "1KiB"}, begin="all")
+        self.daemon.start()
+        wait_for(self.listed, "it is in quarantine")
+        done = self.replay("--all")
+        self.assertEqual(done[0]["outcome"], "unreadable")
+        self.assertIn("only a part", done[0]["reason"])
+
+
+if __name__ == "__main__":
+    unittest.main()
