@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The channel "email": the mails of a Maildir or of an mbox file. In a process of its own only:
-// GLib, below GMime, ends its process when memory runs out and cannot be unloaded.
+// The channel "email": the mails of an IMAP account, a Maildir or an mbox file. In a process of its
+// own only: GLib, below GMime, ends its process when memory runs out and cannot be unloaded.
 
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "imap/source.hpp"
 #include "kit/access.hpp"
 #include "maildir.hpp"
 #include "mbox.hpp"
@@ -19,41 +20,78 @@ class Email final : public Channel {
  public:
   static constexpr About kAbout{.id = "org.voxbus.email",
                                 .version = "0.1.0",
-                                .summary = "Mail from a Maildir or an mbox file",
+                                .summary = "Mail from an IMAP account, a Maildir or an mbox file",
+                                .network = Network::kOwn,
                                 .max_item = Size::mebibytes(32)};
   struct Settings {
-    std::filesystem::path maildir, mbox;
+    std::filesystem::path maildir, mbox, authorities;
+    std::string imap, user, password;
+    imap::Tls tls = imap::Tls::kImplicit;
+    std::uint32_t port = 0;
+    std::chrono::milliseconds check_every = std::chrono::seconds{60};
     std::vector<std::string> folders, addresses;
     Size max_item = Size::mebibytes(32);
 
     void fields(auto& field) {
-      field("maildir", maildir, "The Maildir to read, with its subfolders; this or mbox")
+      field("maildir", maildir, "The Maildir to read, with its subfolders; this, mbox or imap")
           .identity();
-      field("mbox", mbox, "The mbox file to follow; this or maildir").identity();
+      field("mbox", mbox, "The mbox file to follow").identity();
+      field("imap", imap, "The IMAP server to read from, by its name").identity();
+      field("port", port, "Its port; 0: 993, or 143 with STARTTLS").maximum(65535).identity();
+      field("tls", tls, "implicit: from the first byte; starttls; none: to this machine only")
+          .choices({{"implicit", imap::Tls::kImplicit},
+                    {"starttls", imap::Tls::kStartTls},
+                    {"none", imap::Tls::kNone}});
+      field("authorities", authorities,
+            "PEM file with the certificates to trust; none: those of the system");
+      field("user", user, "Who logs in").identity();
+      field("password", password, "The password of the user").secret();
+      field("check_every", check_every,
+            "How often mailboxes are looked at of which the server tells no news by itself")
+          .minimum(std::chrono::milliseconds{100});
       field("folders", folders,
-            "Folders of the Maildir by name, INBOX for its root; none: all of them");
+            "Folders by name, INBOX for where mail arrives; none: all of a Maildir, of an account "
+            "all but junk, trash and drafts");
       field("addresses", addresses, "Our own addresses: mail from them is outbound");
       field("max_item", max_item, "Larger mails are quarantined with their header only")
           .minimum(Size::kibibytes(1))
           .maximum(Size::mebibytes(32));
     }
     void check(Problems& problems) const {
-      if (maildir.empty() == mbox.empty()) {
-        problems.add("exactly one of 'maildir' and 'mbox' is to be set");
-      }
-      for (const auto& path : {maildir, mbox}) {
+      if (int{!maildir.empty()} + int{!mbox.empty()} + int{!imap.empty()} != 1)
+        problems.add("exactly one of 'maildir', 'mbox' and 'imap' is to be set");
+      if (!imap.empty() && (user.empty() || password.empty()))
+        problems.add("'imap' needs 'user' and 'password'");
+      const bool is_here = imap == "localhost" || imap == "127.0.0.1" || imap == "::1";
+      if (!imap.empty() && tls == imap::Tls::kNone && !is_here)
+        problems.add("'tls: none' sends the password for all to read: only to localhost");
+      for (const auto& path : {maildir, mbox, authorities}) {
         if (!path.empty() && !path.is_absolute()) {
           problems.add("'" + path.string() + "' is not an absolute path");
         }
       }
-      if (!folders.empty() && maildir.empty()) problems.add("'folders' belongs to 'maildir'");
+      if (!folders.empty() && !mbox.empty()) problems.add("an mbox file has no 'folders'");
     }
   };
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
     mail_.own_addresses = std::move(settings.addresses);
     ReadOptions read{.mail = mail_, .max_item = settings.max_item};
-    if (settings.mbox.empty()) {
+    if (!settings.imap.empty()) {
+      const bool starts_clear = settings.tls != imap::Tls::kImplicit;
+      source_ = std::make_unique<imap::Source>(
+          imap::Account{
+              .server = {.host = settings.imap,
+                         .port = static_cast<std::uint16_t>(settings.port != 0 ? settings.port
+                                                            : starts_clear     ? 143
+                                                                               : 993),
+                         .tls = settings.tls,
+                         .authorities = settings.authorities},
+              .login = {std::move(settings.user), std::move(settings.password)},
+              .mailboxes = std::move(settings.folders),
+              .check_every = settings.check_every},
+          std::move(read));
+    } else if (settings.mbox.empty()) {
       source_ =
           std::make_unique<Maildir>(settings.maildir, std::move(settings.folders), std::move(read));
     } else {
@@ -63,6 +101,7 @@ class Email final : public Channel {
 
   Result<void> probe(Context&) {
     if (!mbox_.empty()) return kit::can_read_file(mbox_);
+    if (maildir_.empty()) return {};  // the poll says so itself
     for (const char* part : {"new", "cur"}) {
       if (auto able = kit::can_list_folder(maildir_ / part); !able) return able;
     }

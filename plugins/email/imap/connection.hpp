@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection to a mail server, with TLS or without. Every call ends at its limit of time and, by
+// throwing Stopped, within a tenth of a second after stop was asked for; after an error or a stop
+// it is of no use any more. Owned by one session, one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "voxbus/channel.hpp"
+#include "voxbus/result.hpp"
+
+namespace voxbus::email::imap {
+
+enum class Tls { kImplicit, kStartTls, kNone };
+
+struct Server {
+  std::string host;  // a name, or an address without brackets
+  std::uint16_t port = 993;
+  Tls tls = Tls::kImplicit;
+  std::filesystem::path authorities;  // PEM; empty: those of the system
+
+  std::string shown() const { return host + ":" + std::to_string(port); }
+};
+
+// Thrown out of whatever waits once the host wants the channel to end.
+struct Stopped {};
+
+class Connection {
+ public:
+  explicit Connection(Server server);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Resolves, connects and, with implicit TLS, shakes hands.
+  Result<void> open(Context& context);
+  // From here on all is encrypted; the certificate must be of the host's name.
+  Result<void> start_tls(Context& context);
+  bool is_encrypted() const;
+
+  Result<void> write(std::string_view bytes, Context& context);
+  // What arrived, at least one byte; valid until the next call.
+  Result<std::string_view> read(Context& context);
+  // The same, but waits as a channel does that has nothing to do; empty when nothing came in time.
+  Result<std::string_view> wait(Context& context, std::chrono::milliseconds time);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace voxbus::email::imap

@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mail by IMAP from a real server: Dovecot, over TLS with a test's own authority."""
+import imaplib
+import pathlib
+import pwd
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from servers import LONG, USER, Server, free_port, need, wait_for
+from voxbus_daemon import Daemon, mail
+
+MAILS = 10000 if LONG else 1500
+
+
+class Authority:
+    """A certificate authority, and one certificate of it for the name "localhost"."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir()
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                     "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem")
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                     "-keyout", "server.key", "-out", "server.csr")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost\n")
+        self.openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                     "-days", "2", "-extfile", "names", "-out", "server.pem")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+class Dovecot(Server):
+    """Serves a Maildir to each user; everybody's password is "secret"."""
+
+    def __init__(self, folder, authority, mechanisms="plain login scram-sha-256"):
+        super().__init__(folder)
+        self.authority, self.mechanisms = authority, mechanisms
+        self.mail = self.folder / "mail"
+        self.mail.mkdir()
+        shutil.chown(self.mail, USER, USER)
+
+    def start(self):
+        return self.run(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], self.answers, self.folder / "log")
+
+    def again(self):
+        """After close(): on the same ports."""
+        with open(self.folder / "output", "ab") as output:
+            self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        wait_for(self.answers, "dovecot answers again")
+
+    def answers(self):
+        try:
+            self.imap("probe").logout()
+            return True
+        except (OSError, imaplib.IMAP4.error):
+            return False
+
+    def imap(self, user):
+        context = ssl.create_default_context(cafile=str(self.authority.folder / "ca.pem"))
+        connection = imaplib.IMAP4_SSL("localhost", self.secure_port, ssl_context=context, timeout=20)
+        connection.login(user, "secret")
+        return connection
+
+    def configure(self):
+        user = pwd.getpwnam(USER)
+        self.secure_port = free_port()
+        (self.folder / "dovecot.conf").write_text(f"""
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
+log_path = {self.folder}/log
+protocols = imap
+listen = 127.0.0.1, ::1
+auth_mechanisms = {self.mechanisms}
+mail_location = maildir:{self.mail}/%u
+mailbox_list_index = yes
+mail_max_userip_connections = 200
+first_valid_uid = 1
+ssl = yes
+ssl_cert = <{self.authority.folder}/server.pem
+ssl_key = <{self.authority.folder}/server.key
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={user.pw_uid} gid={user.pw_gid} home={self.mail}/%u
+}}
+namespace inbox {{
+  inbox = yes
+  mailbox Trash {{
+    special_use = \\Trash
+    auto = create
+  }}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {self.port}
+  }}
+  inet_listener imaps {{
+    port = {self.secure_port}
+    ssl = yes
+  }}
+}}
+""")
+
+    def fill(self, user, mails, mailbox=""):
+        """As a delivery agent would: files into the Maildir, which Dovecot finds."""
+        folder = self.mail / user / (f".{mailbox}" if mailbox else "")
+        for part in ("tmp", "new", "cur"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(mails):
+            (folder / "new" / f"{time.time_ns()}.{number}.example.org").write_bytes(data)
+        for path in [self.mail / user, *(self.mail / user).rglob("*")]:
+            shutil.chown(path, USER, USER)
+
+
+class Imap(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        need("/usr/sbin/dovecot", "/usr/lib/dovecot/imap", "/usr/bin/openssl")
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="voxbus-imap-"))
+        cls.folder.chmod(0o755)
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.authority = Authority(cls.folder / "authority")
+        cls.dovecot = Dovecot(cls.folder / "dovecot", cls.authority).start()
+        cls.addClassCleanup(lambda: cls.dovecot.close())
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.secret = self.daemon.folder / "password"
+        self.secret.write_text("secret")
+        self.secret.chmod(0o600)
+
+    def channel(self, name, user, **settings):
+        whole = {"imap": "localhost", "port": self.dovecot.secure_port, "user": user, "password": {"file": str(self.secret)},
+                 "authorities": str(self.authority.folder / "ca.pem"), **settings}
+        self.daemon.channel(name, "email", {key: value for key, value in whole.items() if value}, begin="all")
+
+    def titles(self):
+        return [event["data"]["title"] for event in self.daemon.interactions()]
+
+    def test_every_mail_comes_once_over_kills_a_new_mailbox_and_flags_stay(self):
+        keys = [f"bulk-{number}" for number in range(MAILS)]
+        self.dovecot.fill("bulk", [mail(f"{key}@example.org", key, "words " * 200) for key in keys])
+        self.channel("support", "bulk")
+        self.daemon.start()
+        self.daemon.wait_for_events(MAILS // 10)
+        self.dovecot.process.kill()  # in the middle
+        self.dovecot.process.wait()
+        subprocess.run(["pkill", "-9", "-f", f"^dovecot/.*{self.dovecot.folder}"], check=False)
+        self.dovecot.again()
+        self.daemon.wait_for_events(MAILS // 2, limit=120)
+        self.daemon.kill()
+        self.daemon.start()
+        self.daemon.wait_for_events(MAILS, limit=300)
+        with self.dovecot.imap("bulk") as imap:
+            imap.select("INBOX", readonly=True)
+            self.assertEqual(imap.search(None, "SEEN")[1], [b""], "nothing was marked as read")
+        # The index goes: Dovecot makes a new UIDVALIDITY, and all UIDs anew.
+        for name in ("dovecot-uidlist", "dovecot-uidvalidity", "dovecot.index", "dovecot.index.log", "dovecot.index.cache",
+                     "dovecot.list.index", "dovecot.list.index.log"):
+            (self.dovecot.mail / "bulk" / name).unlink(missing_ok=True)
+        for path in (self.dovecot.mail / "bulk").glob("dovecot-uidvalidity*"):
+            path.unlink()
+        self.dovecot.fill("bulk", [mail("after@example.org", "after", "words")])
+        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 120)
+        self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
+
+    def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):
+        self.dovecot.fill("quick", [mail("first@example.org", "first", "words")])
+        self.channel("support", "quick")
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        with self.dovecot.imap("quick") as imap:
+            for number in range(3):
+                imap.append("INBOX", "", imaplib.Time2Internaldate(time.time()), mail(f"q{number}@example.org", f"q{number}", "words"))
+                begun = time.monotonic()
+                self.daemon.wait_for_events(2 + number, limit=10)
+                self.assertLess(time.monotonic() - begun, 2)
+
+    def test_fifty_mailboxes_are_read_and_followed_and_trash_is_not(self):
+        names = ["", *(f"Shop {number}" for number in range(48)), "Köln & Bonn"]
+        with self.dovecot.imap("many") as imap:
+            for name in names[1:49]:
+                imap.create(f'"{name}"')
+            imap.create('"K&APY-ln &- Bonn"')
+            for number, name in enumerate(["INBOX", *names[1:49], "K&APY-ln &- Bonn"]):
+                imap.append(f'"{name}"', "", imaplib.Time2Internaldate(time.time()), mail(f"{number}@example.org", f"in {number}", "w"))
+            imap.append("Trash", "", imaplib.Time2Internaldate(time.time()), mail("t@example.org", "thrown away", "w"))
+            self.channel("support", "many", check_every="1s")
+            self.daemon.start()
+            self.daemon.wait_for_events(50)
+            imap.append('"Shop 31"', "", imaplib.Time2Internaldate(time.time()), mail("late@example.org", "late", "w"))
+            wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
+        self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
+
+    def test_only_the_named_mailboxes_are_read_and_a_missing_one_is_told(self):
+        with self.dovecot.imap("named") as imap:
+            imap.create('"K&APY-ln"')
+            for name in ("INBOX", "K&APY-ln"):
+                imap.append(f'"{name}"', "", imaplib.Time2Internaldate(time.time()), mail(f"{name}@example.org", name, "w"))
+        self.channel("support", "named", folders=["Köln", "Nowhere"])
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        self.assertEqual(self.titles(), ["K&APY-ln"])
+        self.assertIn("Nowhere", self.daemon.wait_for_state("support", "degraded")["reason"])
+
+    def test_starttls_and_every_way_to_log_in(self):
+        for mechanisms in ("scram-sha-256", "plain", "login"):
+            server = Dovecot(self.folder / mechanisms, self.authority, mechanisms)
+            server.fill("nora", [mail("one@example.org", mechanisms, "words")])
+            server.answers = lambda server=server: self.greets(server.port)
+            server.start()
+            self.addCleanup(server.close)
+            self.channel(mechanisms, "nora", port=server.port, tls="starttls")
+        self.daemon.start()
+        self.daemon.wait_for_events(3)
+        self.assertEqual(sorted(self.titles()), ["login", "plain", "scram-sha-256"])
+
+    @staticmethod
+    def greets(port):
+        try:
+            imaplib.IMAP4("localhost", port, timeout=5).shutdown()
+            return True
+        except (OSError, imaplib.IMAP4.error):
+            return False
+
+    def test_whom_it_cannot_trust_gets_no_password(self):
+        self.dovecot.fill("nora", [mail("one@example.org", "one", "words")])
+        self.channel("name", "nora", imap="127.0.0.1")
+        self.channel("authority", "nora", authorities="")
+        (self.daemon.folder / "wrong").write_text("another")
+        (self.daemon.folder / "wrong").chmod(0o600)
+        self.channel("wrong", "nora", password={"file": str(self.daemon.folder / "wrong")})
+        self.daemon.start()
+        self.assertIn("not for that name", self.daemon.wait_for_state("name", "degraded")["reason"])
+        self.assertIn("is not trusted", self.daemon.wait_for_state("authority", "degraded")["reason"])
+        self.assertIn("refuses the login of nora", self.daemon.wait_for_state("wrong", "degraded")["reason"])
+        self.assertEqual(self.titles(), [])
+        self.assertNotIn("another", self.daemon.log())
+
+    def test_a_mail_above_max_item_is_quarantined_by_the_id_that_it_has_elsewhere(self):
+        big = mail("big@example.org", "big", "x" * 70 + "\n" + "y" * 3_000_000)
+        self.dovecot.fill("large", [big, mail("small@example.org", "small", "w")])
+        maildir = self.daemon.folder / "copy"
+        for part in ("tmp", "new", "cur"):
+            (maildir / part).mkdir(parents=True)
+        (maildir / "new" / "1.example.org").write_bytes(big)
+        self.channel("support", "large", max_item="1MiB")
+        self.daemon.channel("copy", "email", {"maildir": str(maildir), "max_item": "1MiB"}, begin="all")
+        self.daemon.start()
+        events = self.daemon.wait_for_events(3)
+        ids = {event["data"]["channel"]: event["data"]["native_id"] for event in events if "quarantined" in event["type"]}
+        self.assertEqual(ids["support"], ids["copy"])
+        self.assertIn("small", [event["data"].get("title") for event in events])
+
+
+if __name__ == "__main__":
+    unittest.main()
