@@ -35,7 +35,7 @@ class SupervisorTest : public ::testing::Test {
       : journal_(nullptr, queue_bytes) {}
   ~SupervisorTest() override { supervisor_.reset(); }
 
-  void start() {
+  void start(const std::function<void(Surroundings&)>& adapt = {}) {
     Surroundings around;
     around.journal = &*journal_;
     around.clock = &clock_;
@@ -51,6 +51,7 @@ class SupervisorTest : public ::testing::Test {
     around.silence_limit = 3000ms;
     around.first_backoff = 10ms;
     around.longest_backoff = 100ms;
+    if (adapt) adapt(around);
     supervisor_ = std::make_unique<Supervisor>(std::move(around));
   }
   void restart() {
@@ -358,6 +359,37 @@ INSTANTIATE_TEST_SUITE_P(Isolation, RefusedBatch, ::testing::Values(true, false)
                          [](const auto& isolated) {
                            return isolated.param ? "process" : "inline";
                          });
+
+// ---- the daemon trusts no host
+// ---------------------------------------------------------------------------
+
+// What a host process that lies hands over as normalised is looked at once more.
+TEST_F(SupervisorTest, WhatAHostSendsAgainstTheRulesGoesToQuarantine) {
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  supervisor_->add(moods("lies"));
+  when("lies", [&](const auto&) { return stored().size() >= 2; });
+  EXPECT_THAT(stored(), ElementsAre("bad quarantined", "good received"));
+  EXPECT_EQ(when("lies", is_up).restarts, 0u);
+}
+
+TEST_F(SupervisorTest, InlineTheSecondCheckIsMadeToo) {
+  start([](Surroundings& around) {
+    around.make_intake = [](const Start& frame) {
+      auto intake = app::make_intake(frame);
+      intake.normalise = [normalise = intake.normalise](const model::Offer& offer) {
+        auto item = normalise(offer);
+        if (offer.native_id == "g-1") item.record = R"({"kind":"letter"})";
+        return item;
+      };
+      return intake;
+    };
+  });
+  auto lies = channel("lies", "generator", "org.voxbus.test.generator", {{"count", 2}});
+  lies.isolated = false;
+  supervisor_->add(lies);
+  when("lies", [&](const auto&) { return stored().size() >= 2; });
+  EXPECT_THAT(stored(), ElementsAre("g-0 received", "g-1 quarantined"));
+}
 
 // ---- stop
 // ----------------------------------------------------------------------------------------
