@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stand-in for voxbus-host that runs no plugin and lies: it says that it is ready, and hands over
-// a batch of one good item and one that no normaliser would have let pass.
+// A stand-in for voxbus-host that runs no plugin. It says that it is ready, and hands over a batch
+// of one good item and one that no normaliser would have let pass. With a setting 'dies' it ends at
+// once instead, and leaves a process behind that holds its socket.
+#include <unistd.h>
+
 #include "host/channel_socket.hpp"
 #include "host/host_process.hpp"
 
@@ -37,6 +40,10 @@ int main() {
   if (!start || !socket.send(FrameType::loading, {})) return 1;
   if (!socket.send(FrameType::ready, encode(Ready{.id = start->plugin, .version = "1"}))) return 1;
   if (start->purpose != Start::Purpose::run) return 0;
+  if (start->settings.find("dies") != std::string::npos) {
+    if (::fork() == 0) ::pause();
+    ::_exit(3);
+  }
   model::Batch batch;
   batch.items = {
       item("good",

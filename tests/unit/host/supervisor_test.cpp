@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -229,6 +231,30 @@ TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
   EXPECT_TRUE(supervisor_->stop());
   supervisor_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+}
+
+// What they leave behind holds their sockets for a moment, in which others' are opened.
+TEST_F(SupervisorTest, ProcessesThatDieAllTheTimeEndNoneThatIsBegunMeanwhile) {
+  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);  // the orphans become ours to wait for
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  std::set<std::string> names, reasons;
+  for (int i = 0; i < 16; ++i) {
+    names.insert("dies-" + std::to_string(i));
+    supervisor_->add(moods("dies-" + std::to_string(i), {{"dies", true}}));
+  }
+  for (const auto& name : names) {
+    when(name, [&](const auto&) {
+      for (const auto& one : supervisor_->status()) {
+        if (!one.reason.empty()) reasons.insert(one.reason);
+      }
+      return status(name).restarts >= 40;
+    });
+  }
+  EXPECT_THAT(reasons, ElementsAre("the plugin's process exited with 3"));
+  supervisor_.reset();
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 // ---- the act lane
