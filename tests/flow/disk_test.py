@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks that are full, that fail or hang, and loops of the daemon that stand still: what is said of it
+and that nothing is lost. The faults are made by faults.c, a full disk is a small one of its own."""
+
+import os
+import pathlib
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from service_manager import ServiceManager
+from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+
+
+class Faulty(Daemon):
+    """A daemon with one channel of calls, to which faults can happen, and the manager that listens to it."""
+
+    def __init__(self, test, watchdog="300000"):
+        super().__init__()
+        self.faults = self.folder / "faults"
+        self.faults.mkdir()
+        test.addCleanup(self.close)
+        self.manager = ServiceManager(self.folder)
+        test.addCleanup(self.manager.close)
+        self.watchdog = watchdog
+        self.calls = self.folder / "Master.csv"
+        self.calls.touch()
+        self.written = 0
+        self.channel("calls", "phone", {"file": str(self.calls)})
+
+    def start(self, wait=True, faults=True):
+        environment = {"NOTIFY_SOCKET": self.manager.path, "WATCHDOG_USEC": self.watchdog}
+        if faults:
+            # A sanitizer wants to be the first library.
+            environment |= {"LD_PRELOAD": str(BUILD / "bin" / "faults.so"), "VOXBUS_FAULTS": str(self.faults),
+                            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        return super().start(wait, env=environment)
+
+    def close(self):
+        for fault in self.faults.iterdir():
+            fault.unlink()
+        super().close()
+
+    def call(self, count=1):
+        with self.calls.open("a") as file:
+            file.writelines(cdr(n) for n in range(self.written, self.written + count))
+        self.written += count
+
+    def all_are_there_once(self):
+        self.wait_for_events(self.written)
+        native = [event["data"]["native_id"] for event in self.interactions()]
+        assert len(native) == len(set(native)) == self.written, native
+
+    def silent_for(self):
+        """How long ago the last sign of life came, in seconds."""
+        said = [moment for moment, message in list(self.manager.messages) if message.get("WATCHDOG") == "1"]
+        return time.monotonic() - said[-1] if said else float("inf")
+
+
+class Watchdog(unittest.TestCase):
+    def test_it_is_told_nothing_while_a_loop_of_the_daemon_s_own_stands_still(self):
+        daemons = {}
+        for name in ("accept", "memfd_create", "sync"):
+            daemon = daemons[name] = Faulty(self)
+            daemon.start()
+            daemon.wait_for_state("calls", "up")
+            daemon.call()
+            daemon.all_are_there_once()
+            wait_for(lambda: daemon.silent_for() < 0.3, "signs of life")
+        host = daemons["memfd_create"].channel_status("calls")["pid"]
+        begun = time.monotonic()
+        for name, daemon in daemons.items():
+            (daemon.faults / f"hang_{name}").touch()
+        # What brings each loop to the call that does not come back.
+        waiting = daemons["accept"].connection()
+        waiting.connect()
+        os.kill(host, signal.SIGKILL)
+        daemons["sync"].call()
+        for name, daemon in daemons.items():
+            wait_for(lambda: daemon.silent_for() > 3, f"silence, with {name} standing still", 45)
+            if name == "sync":
+                self.assertGreater(time.monotonic() - begun, 30, "a slow disk is no hang")
+            (daemon.faults / f"hang_{name}").unlink()
+            wait_for(lambda: daemon.silent_for() < 0.3, "signs of life again")
+            daemon.call()
+            daemon.all_are_there_once()
+            self.assertEqual(daemon.stop(), 0)
+        waiting.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
