@@ -2,10 +2,14 @@
 """Disks that are full, that fail or hang, and loops of the daemon that stand still: what is said of it
 and that nothing is lost. The faults are made by faults.c, a full disk is a small one of its own."""
 
+import errno
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -88,6 +92,57 @@ class Watchdog(unittest.TestCase):
             daemon.all_are_there_once()
             self.assertEqual(daemon.stop(), 0)
         waiting.close()
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        """A disk of its own for the daemon's state, small enough to fill."""
+        self.disk = pathlib.Path(tempfile.mkdtemp(prefix="voxbus-disk-"))
+        self.addCleanup(self.disk.rmdir)
+        if os.geteuid() != 0 and os.environ.get("CI") != "true":
+            print("SKIPPED: only root can mount a small disk; a full disk is NOT tested", file=sys.stderr)
+            self.skipTest("only root can mount a small disk")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "voxbus-test", self.disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        self.daemon = Faulty(self)
+        self.daemon.state = self.disk
+        self.daemon.main(state=str(self.disk))
+
+    def fill(self):
+        with (self.disk / "filler").open("ab", buffering=0) as file:
+            for size in (1 << 20, 4096):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError as error:
+                    self.assertEqual(error.errno, errno.ENOSPC)
+
+    def test_is_shown_everywhere_while_all_waits_and_afterwards_everything_is_there_once(self):
+        self.daemon.start(faults=False)
+        self.daemon.call(100)
+        self.daemon.all_are_there_once()
+        self.fill()
+        self.daemon.call(3000)
+        status, problem = wait_for(lambda: (lambda answer: answer[0] == 503 and answer)(self.daemon.get("/readyz", parse=False)),
+                                   "it is not ready")
+        self.assertEqual(json.loads(problem)["detail"], "the disk is full: channels wait at their cursors until there is space")
+        self.fill()  # the reserve was given back to the disk
+        said = lambda: [message["STATUS"] for _, message in list(self.daemon.manager.messages) if "STATUS" in message]
+        wait_for(lambda: said()[-1].startswith("WAITING FOR SPACE; "), "STATUS= says so")
+        self.assertTrue(self.daemon.status()["journal"]["waiting_for_space"])
+        self.daemon.call(2000)
+        # The writer that waits is alive, and says so.
+        beats = len(self.daemon.manager.messages)
+        wait_for(lambda: len(self.daemon.manager.messages) > beats + 6, "signs of life")
+        self.assertLess(self.daemon.silent_for(), 0.9)
+        self.assertEqual(self.daemon.get("/healthz", parse=False)[0], 200)
+        self.assertEqual(self.daemon.get("/readyz", parse=False)[0], 503)
+        (self.disk / "filler").unlink()
+        wait_for(self.daemon.is_ready, "it is ready again")
+        wait_for(lambda: not said()[-1].startswith("WAITING"), "STATUS= says so")
+        self.daemon.all_are_there_once()
+        self.assertEqual(self.daemon.channel_status("calls")["restarts"], 0)
+        self.assertEqual(self.daemon.stop(), 0)
 
 
 if __name__ == "__main__":
