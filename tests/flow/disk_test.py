@@ -145,5 +145,23 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(self.daemon.stop(), 0)
 
 
+class FailingDisk(unittest.TestCase):
+    def test_ends_the_daemon_at_once_and_after_a_restart_nothing_is_lost(self):
+        daemon = Faulty(self)
+        daemon.start()
+        daemon.call(10)
+        daemon.all_are_there_once()
+        told = [event["sequence"] + event["id"] for event in daemon.events()]
+        (daemon.faults / "sync_fails").touch()
+        daemon.call(10)
+        self.assertEqual(daemon.process.wait(30), 1)
+        daemon.log_file.close()
+        self.assertRegex(daemon.log(), r"critical the journal cannot go on: .+; ending, so that a restart can mend it")
+        daemon.start(faults=False)
+        daemon.all_are_there_once()
+        self.assertEqual([event["sequence"] + event["id"] for event in daemon.events()][:len(told)], told)
+        self.assertEqual(daemon.stop(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()
