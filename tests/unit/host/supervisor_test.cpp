@@ -110,12 +110,44 @@ class SupervisorTest : public ::testing::Test {
     }
     return lines;
   }
+  // "support degraded", in the order of the journal.
+  std::vector<std::string> journalled_states() {
+    std::vector<std::string> lines;
+    const auto events = journal_->reader()->read(0, 1000, 1 << 20);
+    if (!events) throw std::runtime_error(events.error().message);
+    for (const auto& event : *events) {
+      const auto body = json::parse(event.body);
+      const auto* data = body ? json::object_at(body->get_object(), "data") : nullptr;
+      const auto state = data ? json::text_at(*data, "state") : std::nullopt;
+      if (state)
+        lines.push_back(std::string(json::text_at(*data, "channel").value_or("")) + ' ' +
+                        std::string(*state));
+    }
+    return lines;
+  }
   std::filesystem::path set_aside() const { return folder_.path() / "set-aside.json"; }
 
   test::Folder folder_;
   SystemClock clock_;
   test::BusJournal journal_;
   std::unique_ptr<Supervisor> supervisor_;
+};
+
+// What the processes of a test leave behind becomes ours, and is waited for when the test is over.
+class Orphanage {
+ public:
+  explicit Orphanage(std::unique_ptr<Supervisor>& supervisor) : supervisor_(supervisor) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  }
+  ~Orphanage() {
+    supervisor_.reset();
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  }
+
+ private:
+  std::unique_ptr<Supervisor>& supervisor_;
 };
 
 constexpr auto is_up = [](const ChannelStatus& status) { return status.level == Level::up; };
@@ -235,7 +267,7 @@ TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
 
 // What they leave behind holds their sockets for a moment, in which others' are opened.
 TEST_F(SupervisorTest, ProcessesThatDieAllTheTimeEndNoneThatIsBegunMeanwhile) {
-  ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);  // the orphans become ours to wait for
+  const Orphanage orphanage(supervisor_);
   start([](Surroundings& around) { around.host_program = FALSE_HOST; });
   std::set<std::string> names, reasons;
   for (int i = 0; i < 16; ++i) {
@@ -251,10 +283,22 @@ TEST_F(SupervisorTest, ProcessesThatDieAllTheTimeEndNoneThatIsBegunMeanwhile) {
     });
   }
   EXPECT_THAT(reasons, ElementsAre("the plugin's process exited with 3"));
-  supervisor_.reset();
-  while (::waitpid(-1, nullptr, 0) > 0) {
-  }
-  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+TEST_F(SupervisorTest, AChannelThatComesAndGoesAllTheTimeIsJournalledOnceAMinute) {
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  const Orphanage orphanage(supervisor_);
+  supervisor_->add(moods("dies", {{"dies", true}}));
+  when("dies", [&](const auto& s) { return s.restarts >= 10; });
+  // Once this is there, whatever was due before it is as well.
+  supervisor_->add(moods("lives"));
+  const std::string lives = "lives up";
+  std::vector<std::string> states;
+  when("lives", [&](const auto&) {
+    states = journalled_states();
+    return std::count(states.begin(), states.end(), lives) > 0;
+  });
+  EXPECT_THAT(states, ElementsAre(::testing::StartsWith("dies "), lives));
 }
 
 // ---- the act lane
