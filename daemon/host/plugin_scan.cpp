@@ -144,11 +144,18 @@ Result<std::shared_ptr<PluginScan::Trial>> PluginScan::start(const Subject& subj
   return trial;
 }
 
-void PluginScan::watch(const std::shared_ptr<Trial>& trial) {
+void PluginScan::wait_for_end(const std::shared_ptr<Trial>& trial) {
   trial->exited.async_wait(asio::posix::stream_descriptor::wait_read,
                            [this, trial](const boost::system::error_code& code) {
-                             if (!code) ended(trial);
+                             if (code) return;
+                             // It may have been the call for another, see ProcessChannel::watch().
+                             if (!trial->process.has_ended()) return wait_for_end(trial);
+                             ended(trial);
                            });
+}
+
+void PluginScan::watch(const std::shared_ptr<Trial>& trial) {
+  wait_for_end(trial);
   trial->deadline.expires_after(options_.within);
   trial->deadline.async_wait([trial](const boost::system::error_code& code) {
     if (code) return;

@@ -70,6 +70,7 @@ class PluginScan {
   Result<std::string> hash_of(const FileDescriptor& library);
   Result<std::shared_ptr<Trial>> start(const Subject& subject, const FileDescriptor& library);
   void watch(const std::shared_ptr<Trial>& trial);
+  void wait_for_end(const std::shared_ptr<Trial>& trial);
   void ended(const std::shared_ptr<Trial>& trial);
   Status judge(Trial& trial);
   Status refusal_of(const std::string& hash, const Subject& subject) const;

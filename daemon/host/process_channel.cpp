@@ -119,7 +119,11 @@ Result<std::shared_ptr<ProcessChannel::Run>> ProcessChannel::launch(const FileDe
 void ProcessChannel::watch(const std::shared_ptr<Run>& run) {
   run->exited.async_wait(asio::posix::stream_descriptor::wait_read,
                          [self = shared_from_this(), run](const boost::system::error_code& code) {
-                           if (!code) self->ended(run);
+                           if (code || run != self->run_) return;
+                           // Asio keeps what it knew of a closed descriptor for the next one it
+                           // watches: what another process's socket had to say may wake us.
+                           if (!run->process.has_ended()) return self->watch(run);
+                           self->ended(run);
                          });
 }
 

@@ -118,6 +118,10 @@ void Process::kill() const {
 Process::End Process::reap() {
   siginfo_t how{};
   kill();  // what it started does not outlive it
+  // A non-blocking pidfd makes waitid() non-blocking too, and a killed process takes its time.
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
   if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &how, WEXITED) != 0)
     return {"vanished", false};
   pid = -1;

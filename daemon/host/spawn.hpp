@@ -27,7 +27,9 @@ struct SpawnOptions {
 
 struct Process {
   pid_t pid = -1;
-  FileDescriptor pidfd;  // readable once the process ended
+  // Readable once the process ended. An event loop that watches it makes it non-blocking, and may
+  // call for a descriptor that was closed: has_ended() tells.
+  FileDescriptor pidfd;
 
   [[nodiscard]] bool has_ended() const;  // and was not reaped yet
   void kill() const;                     // SIGKILL to it and whatever it started in its session
@@ -35,7 +37,7 @@ struct Process {
     std::string words;      // "exited with 3", "was killed by SIGSEGV"
     bool by_fault = false;  // by its own doing: a fault, an abort, an exit nobody asked for
   };
-  // Reaps it. Call when pidfd is readable.
+  // Reaps it, and whatever it started ends with it; one that still runs is killed and waited for.
   [[nodiscard]] End reap();
 };
 

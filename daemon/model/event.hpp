@@ -22,6 +22,8 @@ using Epoch = std::uint32_t;     // 1 is the first; grows at a restore or a lost
 struct Sequence {
   Epoch epoch = 0;
   Position position = 0;
+  // clang-tidy 14 takes a zero in what `= default` makes for a pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const Sequence&) const = default;
 };
 [[nodiscard]] std::string format(Sequence sequence);  // "0001.000000000000000042"

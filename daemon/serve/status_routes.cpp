@@ -44,10 +44,6 @@ boost::asio::awaitable<Answer> answer_health(Core&, Request) {
 }
 
 Answer answer_ready(Core& core, const Request&) {
-  const auto stats = core.journal.stats();
-  if (stats.failed) return problem(Slug::unavailable, "the journal failed");
-  if (stats.waiting_for_space)
-    return problem(Slug::unavailable, "the journal waits for space on its disk");
   if (core.options.not_ready) {
     if (const auto why = core.options.not_ready()) return problem(Slug::unavailable, *why);
   }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev and .ci/run, with stand-ins for apt, cmake, ninja, ctest and sudo that note how they were
 called: what is missing is said and installed, nothing is when nothing is, errors come out whole."""
+import json
 import os
 import pathlib
 import re
@@ -154,6 +155,64 @@ class Dev(unittest.TestCase):
         builds = [call for call in self.calls if call.startswith("ninja")]
         self.assertEqual(1, len(builds), builds)
         self.assertEqual("python3 conf/demo/demo.py --build build/release --fast", self.calls[-1])
+
+    # The steps of `./dev check`, each with the stand-in that fails it.
+    STEPS = {"format": ("clang-format", ""), "shell": ("shellcheck", ""), "floors": ("python3", ""),
+             "warnings as errors": ("ninja", "[[ $* != *build/tidy* ]] ||"), "clang-tidy on 2 changed files": ("clang-tidy", ""),
+             "tests": ("ctest", "")}
+
+    def repository(self):
+        """Two commits: on main a source and a header, behind it another source; and one not yet added."""
+        def git(*arguments):
+            subprocess.run(["git", "-c", "user.name=Nora", "-c", "user.email=nora@example.org", *arguments],
+                           cwd=self.folder, check=True, capture_output=True, env={**os.environ, "HOME": str(self.folder)})
+        (self.folder / ".gitignore").write_text("/bin\n/build\n/calls\n")
+        git("init", "-b", "main")
+        for name, branch in (("old.cpp", None), ("old.hpp", None), ("new.cpp", "work")):
+            if branch:
+                git("checkout", "-b", branch)
+            (self.folder / name).write_text("// nothing\n")
+            git("add", ".")
+            git("commit", "-m", name)
+        (self.folder / "untracked.cpp").write_text("// nothing\n")
+        for stand_in, _ in self.STEPS.values():
+            self.stand_in(stand_in, "")
+
+    def test_check_takes_every_step(self):
+        self.repository()
+        told = self.dev("check")
+        self.assertEqual(0, told.returncode, told.stderr)
+        self.assertTrue(told.stderr.endswith("dev: check: all is well\n"))
+        self.assertEqual([f"check: {step}" for step in self.STEPS],
+                         re.findall(r"(?m)^dev: (check: .*)$", told.stderr)[:-1])
+        self.assertIn("clang-format --dry-run --Werror new.cpp old.cpp old.hpp", self.calls)
+        self.assertIn("shellcheck dev .ci/run", self.calls)
+        self.assertIn("python3 tests/floors/floors.py daemon", self.calls)
+        self.assertIn("cmake --preset tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON", self.calls)
+        presets = {preset["name"]: preset for preset in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]}
+        self.assertEqual("ON", presets["tidy"]["cacheVariables"]["VOXBUS_WERROR"], "a warning is an error there")
+        self.assertTrue([call for call in self.calls if call.startswith("ninja -C build/tidy ")])
+        tidied = [call for call in self.calls if call.startswith("clang-tidy -p build/tidy ")]
+        self.assertEqual({"new.cpp", "untracked.cpp"}, {call.split()[-1] for call in tidied}, "what changed since main")
+        self.assertTrue(self.calls[-1].startswith("ctest --test-dir build/dev "))
+
+    def test_check_fails_with_each_of_its_steps_and_still_takes_the_others(self):
+        self.repository()
+        for step, (program, unless) in self.STEPS.items():
+            with self.subTest(step):
+                self.stand_in(program, f'{unless} {{ echo "{program} has something to say"; exit 1; }}')
+                told = self.dev("check")
+                self.assertEqual(1, told.returncode)
+                self.assertTrue(told.stderr.endswith(f"dev: check failed: {step}\n"), told.stderr[-300:])
+                self.assertIn(f"{program} has something to say", told.stdout)
+                self.assertTrue(self.calls[-1].startswith("ctest "))
+                self.stand_in(program, "")
+
+    def test_check_names_every_step_that_failed(self):
+        self.repository()
+        for program in ("shellcheck", "ctest"):
+            self.stand_in(program, "exit 1")
+        self.assertTrue(self.dev("check").stderr.endswith("dev: check failed: shell; tests\n"))
 
     def test_crash_takes_a_number_only(self):
         self.assertIn("'many' is not a number", self.dev("crash", "many").stderr)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad plugins, bad input and bad configuration beside a good channel, which must not notice."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -104,33 +103,13 @@ class Trouble(Beside):
         self.assertEqual(self.daemon.status()["channels"], [])
         self.assertEqual(self.daemon.stop(), 0)
 
-    def test_a_secret_is_never_in_logs_arguments_environment_or_status(self):
-        canary = "canary-5f3a9d"
-        secret = self.daemon.folder / "secret"
-        secret.write_text(canary)
-        self.daemon.main(log_level="trace")
-        self.daemon.channel("bad", "generator", {"count": 1, "token": {"file": str(secret)}})
-        self.daemon.start()
-        self.daemon.wait_for_state("bad", "up")
-        pid = self.daemon.channel_status("bad")["pid"]
-        for process in (pid, self.daemon.process.pid):
-            for name in ("cmdline", "environ"):
-                self.assertNotIn(canary, pathlib.Path(f"/proc/{process}/{name}").read_text(errors="replace"))
-        self.assertNotIn(canary, json.dumps(self.daemon.status()))
-        self.assertNotIn(canary, json.dumps(self.daemon.events()))
-        self.daemon.stop()
-        self.assertNotIn(canary, self.daemon.log())
-        for path in self.daemon.state.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(canary.encode(), path.read_bytes(), path)
-
-    def test_an_item_above_a_megabyte_crosses_as_a_memory_file(self):
+    def test_an_item_of_several_megabytes_comes_through_whole(self):
         self.daemon.channel("bad", "generator", {"count": 3, "size": 200, "raw_size": 5_300_000})
         self.daemon.start()
         events = wait_for(lambda: (lambda all_: len(all_) >= 3 and all_)(self.daemon.interactions("channel=bad")), "3 large items")
         status, raw = self.daemon.get(f"/v1/events/{events[0]['sequence']}/raw", parse=False)
         self.assertEqual(status, 200)
-        self.assertGreater(len(raw), 5 << 20)
+        self.assertTrue(raw == b"r" * 5_300_000, len(raw))
 
     def test_a_two_gigabyte_line_is_passed_over_with_flat_memory(self):
         huge = self.daemon.folder / "huge.csv"

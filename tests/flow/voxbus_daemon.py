@@ -70,10 +70,11 @@ class Daemon:
         (self.conf / "channels.d" / f"{name}.yaml").write_text(text)
 
     # --- process ---
-    def start(self, wait=True, env=None):
+    def start(self, wait=True, env=None, under=()):
+        """`under` is a command that becomes the daemon, as env(1) does."""
         (self.state / "endpoint.json").unlink(missing_ok=True)
         self.log_file = open(self.log_path, "ab")
-        self.process = subprocess.Popen([BUILD / "bin" / "voxbusd", "--config", self.conf], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*under, BUILD / "bin" / "voxbusd", "--config", self.conf], stdin=subprocess.DEVNULL,
                                         stdout=self.log_file, stderr=self.log_file,
                                         env={**os.environ, "VOXBUS_TRUST_PLUGINS": "1", **(env or {})})
         if wait:

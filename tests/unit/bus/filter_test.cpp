@@ -52,6 +52,15 @@ TEST(Filter, TakesAnyOfOneNameAndAllOfSeveralNames) {
   EXPECT_TRUE(matches(filter({{"kind", "mail"}, {"kind", "call"}}), kCall));
 }
 
+TEST(Filter, TellsWhatIsPublicFromWhatIsPrivate) {
+  const auto post = event(R"({"kind":"post","direction":"inbound","audience":"public"})");
+  EXPECT_TRUE(matches(filter({{"audience", "public"}}), post));
+  EXPECT_FALSE(matches(filter({{"audience", "private"}}), post));
+  EXPECT_TRUE(matches(filter({{"audience", "private"}}), kMail));
+  EXPECT_FALSE(matches(filter({{"audience", "public"}}), kMail));
+  EXPECT_TRUE(matches(filter({{"audience", "public,private"}}), post));
+}
+
 TEST(Filter, KnowsTheChannelWithoutLookingInside) {
   const auto wanted = filter({{"channel", "support"}, {"type", "interaction.*"}});
   EXPECT_FALSE(wanted.needs_facets());

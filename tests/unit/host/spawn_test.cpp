@@ -107,6 +107,18 @@ TEST_F(Spawn, WhatAProcessStartedDoesNotOutliveItsOwnEndEither) {
   if (!ended) ::kill(started, SIGKILL);
 }
 
+// An event loop that watches a pidfd makes it non-blocking, and waitid() with it.
+TEST_F(Spawn, ReapingWaitsForWhatIsStillDying) {
+  script("echo $$ >&3\nexec sleep 600");
+  auto process = spawn(options_);
+  ASSERT_TRUE(process);
+  const pid_t pid = process->pid;
+  ASSERT_EQ(std::stol(line()), pid);
+  ASSERT_EQ(::fcntl(process->pidfd.get(), F_SETFL, O_NONBLOCK), 0);
+  EXPECT_EQ(process->reap().words, "was killed by SIGKILL");
+  EXPECT_EQ(::waitpid(pid, nullptr, 0), -1) << "it was left behind as a zombie";
+}
+
 // A plugin that hangs while it is loaded never looks at the socket: only the kernel can end it.
 TEST_F(Spawn, AProcessThatLooksAtNothingDiesWithTheDaemon) {
   script("echo $$ >&3\nexec sleep 600");

@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -35,7 +37,7 @@ class SupervisorTest : public ::testing::Test {
       : journal_(nullptr, queue_bytes) {}
   ~SupervisorTest() override { supervisor_.reset(); }
 
-  void start() {
+  void start(const std::function<void(Surroundings&)>& adapt = {}) {
     Surroundings around;
     around.journal = &*journal_;
     around.clock = &clock_;
@@ -51,6 +53,7 @@ class SupervisorTest : public ::testing::Test {
     around.silence_limit = 3000ms;
     around.first_backoff = 10ms;
     around.longest_backoff = 100ms;
+    if (adapt) adapt(around);
     supervisor_ = std::make_unique<Supervisor>(std::move(around));
   }
   void restart() {
@@ -107,12 +110,44 @@ class SupervisorTest : public ::testing::Test {
     }
     return lines;
   }
+  // "support degraded", in the order of the journal.
+  std::vector<std::string> journalled_states() {
+    std::vector<std::string> lines;
+    const auto events = journal_->reader()->read(0, 1000, 1 << 20);
+    if (!events) throw std::runtime_error(events.error().message);
+    for (const auto& event : *events) {
+      const auto body = json::parse(event.body);
+      const auto* data = body ? json::object_at(body->get_object(), "data") : nullptr;
+      const auto state = data ? json::text_at(*data, "state") : std::nullopt;
+      if (state)
+        lines.push_back(std::string(json::text_at(*data, "channel").value_or("")) + ' ' +
+                        std::string(*state));
+    }
+    return lines;
+  }
   std::filesystem::path set_aside() const { return folder_.path() / "set-aside.json"; }
 
   test::Folder folder_;
   SystemClock clock_;
   test::BusJournal journal_;
   std::unique_ptr<Supervisor> supervisor_;
+};
+
+// What the processes of a test leave behind becomes ours, and is waited for when the test is over.
+class Orphanage {
+ public:
+  explicit Orphanage(std::unique_ptr<Supervisor>& supervisor) : supervisor_(supervisor) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  }
+  ~Orphanage() {
+    supervisor_.reset();
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  }
+
+ private:
+  std::unique_ptr<Supervisor>& supervisor_;
 };
 
 constexpr auto is_up = [](const ChannelStatus& status) { return status.level == Level::up; };
@@ -228,6 +263,42 @@ TEST_F(SupervisorTest, StopEndsATrialThatIsStillGoingOn) {
   EXPECT_TRUE(supervisor_->stop());
   supervisor_.reset();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+}
+
+// What they leave behind holds their sockets for a moment, in which others' are opened.
+TEST_F(SupervisorTest, ProcessesThatDieAllTheTimeEndNoneThatIsBegunMeanwhile) {
+  const Orphanage orphanage(supervisor_);
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  std::set<std::string> names, reasons;
+  for (int i = 0; i < 16; ++i) {
+    names.insert("dies-" + std::to_string(i));
+    supervisor_->add(moods("dies-" + std::to_string(i), {{"dies", true}}));
+  }
+  for (const auto& name : names) {
+    when(name, [&](const auto&) {
+      for (const auto& one : supervisor_->status()) {
+        if (!one.reason.empty()) reasons.insert(one.reason);
+      }
+      return status(name).restarts >= 40;
+    });
+  }
+  EXPECT_THAT(reasons, ElementsAre("the plugin's process exited with 3"));
+}
+
+TEST_F(SupervisorTest, AChannelThatComesAndGoesAllTheTimeIsJournalledOnceAMinute) {
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  const Orphanage orphanage(supervisor_);
+  supervisor_->add(moods("dies", {{"dies", true}}));
+  when("dies", [&](const auto& s) { return s.restarts >= 10; });
+  // Once this is there, whatever was due before it is as well.
+  supervisor_->add(moods("lives"));
+  const std::string lives = "lives up";
+  std::vector<std::string> states;
+  when("lives", [&](const auto&) {
+    states = journalled_states();
+    return std::count(states.begin(), states.end(), lives) > 0;
+  });
+  EXPECT_THAT(states, ElementsAre(::testing::StartsWith("dies "), lives));
 }
 
 // ---- the act lane
@@ -358,6 +429,37 @@ INSTANTIATE_TEST_SUITE_P(Isolation, RefusedBatch, ::testing::Values(true, false)
                          [](const auto& isolated) {
                            return isolated.param ? "process" : "inline";
                          });
+
+// ---- the daemon trusts no host
+// ---------------------------------------------------------------------------
+
+// What a host process that lies hands over as normalised is looked at once more.
+TEST_F(SupervisorTest, WhatAHostSendsAgainstTheRulesGoesToQuarantine) {
+  start([](Surroundings& around) { around.host_program = FALSE_HOST; });
+  supervisor_->add(moods("lies"));
+  when("lies", [&](const auto&) { return stored().size() >= 2; });
+  EXPECT_THAT(stored(), ElementsAre("bad quarantined", "good received"));
+  EXPECT_EQ(when("lies", is_up).restarts, 0u);
+}
+
+TEST_F(SupervisorTest, InlineTheSecondCheckIsMadeToo) {
+  start([](Surroundings& around) {
+    around.make_intake = [](const Start& frame) {
+      auto intake = app::make_intake(frame);
+      intake.normalise = [normalise = intake.normalise](const model::Offer& offer) {
+        auto item = normalise(offer);
+        if (offer.native_id == "g-1") item.record = R"({"kind":"letter"})";
+        return item;
+      };
+      return intake;
+    };
+  });
+  auto lies = channel("lies", "generator", "org.voxbus.test.generator", {{"count", 2}});
+  lies.isolated = false;
+  supervisor_->add(lies);
+  when("lies", [&](const auto&) { return stored().size() >= 2; });
+  EXPECT_THAT(stored(), ElementsAre("g-0 received", "g-1 quarantined"));
+}
 
 // ---- stop
 // ----------------------------------------------------------------------------------------
