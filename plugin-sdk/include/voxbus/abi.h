@@ -17,11 +17,10 @@
  *  - No exception, no longjmp and no C++ type crosses a function of this header.
  *  - Each function names its lane in brackets:
  *      [poll]   the host's polling thread; calls are serial
- *      [act]    the host's acting thread (reply, find_sent, webhook, probe, reread); calls are serial,
- *               and may run while a [poll] call runs
- *      [lane]   either of them, whichever called into the plugin
- *      [any]    any thread, at any time while the channel lives
- *      [setup]  no other call of this channel is running
+ *      [act]    the host's acting thread (reply, find_sent, webhook, probe, reread); calls are
+ * serial, and may run while a [poll] call runs [lane]   either of them, whichever called into the
+ * plugin [any]    any thread, at any time while the channel lives [setup]  no other call of this
+ * channel is running
  *  - Growth within a major is by capability id, "name/revision", in both directions. An id that a
  *    side does not know is answered with NULL, never with an error.
  *
@@ -150,9 +149,9 @@ struct voxbus_call {
      and the plugin moves its cursor past the record without parsing it. [lane] */
   voxbus_status (*examine)(const voxbus_call* call, voxbus_view native_id, voxbus_view raw);
 
-  /* Says why the plugin is about to return VOXBUS_RETRY or VOXBUS_PERMANENT; or, where it goes on and
-     returns or waits as if all were well, what keeps a part of it from working: the channel is shown
-     as degraded with these words meanwhile. The last one of a call counts. [lane] */
+  /* Says why the plugin is about to return VOXBUS_RETRY or VOXBUS_PERMANENT; or, where it goes on
+     and returns or waits as if all were well, what keeps a part of it from working: the channel is
+     shown as degraded with these words meanwhile. The last one of a call counts. [lane] */
   void (*fail)(const voxbus_call* call, const voxbus_failure* failure);
 
   /* Non-zero once stop was asked for. [any] */
@@ -262,9 +261,9 @@ typedef struct voxbus_probe_1 {
 } voxbus_probe_1;
 
 /* Capability "reread/1": makes an item anew from the raw bytes that an earlier run handed over, so
-   that a mended parser reads what was quarantined. Examines nothing, commits nothing, opens nothing,
-   emits one item with that native id: UNREADABLE again where it still cannot be read. Any other id
-   is misuse. VOXBUS_OK, or call->fail says why nothing came of it. */
+   that a mended parser reads what was quarantined. Examines nothing, commits nothing, opens
+   nothing, emits one item with that native id: UNREADABLE again where it still cannot be read. Any
+   other id is misuse. VOXBUS_OK, or call->fail says why nothing came of it. */
 #define VOXBUS_CAPABILITY_REREAD "reread/1"
 typedef struct voxbus_reread_1 {
   uint32_t size; /* sizeof(voxbus_reread_1) */
