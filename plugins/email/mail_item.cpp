@@ -14,6 +14,7 @@ bool add_mail(Batch& batch, std::string_view bytes, const ReadOptions& options, 
                          .occurred_at = mail.occurred_at,
                          .record = std::move(mail.record),
                          .raw = std::move(raw),
+                         .attachments = std::move(mail.attachments),
                          .unreadable = std::move(mail.unreadable)});
   return true;
 }
