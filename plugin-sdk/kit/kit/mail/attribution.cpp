@@ -197,9 +197,14 @@ bool has_sentence_end(std::string_view text) {
   for (std::size_t i = 3; i + 2 < text.size(); ++i) {
     const bool stop = text[i] == '.' || text[i] == '!' || text[i] == '?';
     if (!stop || text[i + 1] != ' ') continue;
-    std::size_t word = 0;
-    while (word < i && is_letter_byte(text[i - 1 - word])) ++word;
-    if (word >= 5 || text[i] != '.') return true;
+    std::size_t begin = i;
+    while (begin > 0 && is_letter_byte(text[begin - 1])) --begin;
+    const std::string_view word = text.substr(begin, i - begin);
+    const auto letters = std::count_if(word.begin(), word.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    });
+    if (text[i] != '.') return true;
+    if (letters >= 5 && !is_day_or_month(lower_ascii(word))) return true;
   }
   return false;
 }
