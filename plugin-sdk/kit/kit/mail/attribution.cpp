@@ -93,6 +93,8 @@ std::optional<Address> last_address(std::string_view text) {
 }
 
 std::string unquoted(std::string_view name) {
+  // "'Ada' via Lamps", as lists write that send in somebody's name.
+  if (const std::size_t via = name.find("' via "); via != name.npos) name = name.substr(0, via + 1);
   name = trimmed(name);
   for (bool again = true; again;) {
     again = false;
@@ -118,16 +120,46 @@ bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
   if (has_digit(word) || is_between_date_and_name(word)) return true;
   if (!is_day_or_month(word)) return false;
   // "May" and "June" are names as well: a date has a figure beside it.
-  const bool figure_before = i > 0 && has_digit(tokens[i - 1].text);
+  const bool figure_before = i > 0 && has_digit(tokens[i - 1].text) &&
+                             tokens[i - 1].text.find(':') == std::string_view::npos;
   const bool figure_after = i + 1 < tokens.size() && has_digit(tokens[i + 1].text);
   return i == 0 || figure_before || figure_after || tokens[i].ends_clause;
+}
+
+// "van", "de": inside a name, where one stands before it.
+bool is_particle(std::string_view word) {
+  static constexpr std::string_view kParticles[] = {
+      "van", "von", "de",  "del", "della", "da", "di",  "der", "den", "la",  "le",  "el", "al",
+      "bin", "ibn", "zu",  "zur", "zum",   "du", "dos", "das", "do",  "ter", "ten", "af", "av",
+      "of",  "the", "und", "and", "y",     "e",  "i",   "og",  "och", "via", "und"};
+  return std::find(std::begin(kParticles), std::end(kParticles), word) != std::end(kParticles);
+}
+
+bool is_capital(std::string_view token) {
+  while (!token.empty() && std::string_view{"\"'*("}.find(token.front()) != std::string_view::npos)
+    token.remove_prefix(1);
+  return !token.empty() && ((token.front() >= 'A' && token.front() <= 'Z') ||
+                            static_cast<unsigned char>(token.front()) >= 0xC3);
+}
+
+// Whether a particle at `i` follows a name, past other particles.
+bool inside_name(const std::vector<Token>& tokens, std::size_t i) {
+  while (i > 0 && is_particle(bare(tokens[i].text)) && !is_capital(tokens[i].text)) --i;
+  return is_capital(tokens[i].text) && !tokens[i].ends_clause && !stops_name(tokens, i);
 }
 
 // The name that ends before token `end`, from behind.
 std::string name_before(std::string_view text, const std::vector<Token>& tokens, std::size_t end) {
   while (end > 0 && is_around_wrote(bare(tokens[end - 1].text))) --end;
   std::size_t begin = end;
-  while (begin > 0 && end - begin < kMostNameTokens && !stops_name(tokens, begin - 1)) {
+  while (begin > 0 && end - begin < kMostNameTokens) {
+    const std::string word = bare(tokens[begin - 1].text);
+    const bool inside = begin != end && is_particle(word) && inside_name(tokens, begin - 1);
+    if (!inside && stops_name(tokens, begin - 1)) break;
+    // A word of a language that we do not have, between date and name.
+    const char first = tokens[begin - 1].text.front();
+    if (!inside && begin != end && first >= 'a' && first <= 'z' && is_capital(tokens[begin].text))
+      break;
     // "10:00, Nora" is parted by the figure already; "Ørsted, Nora" is one name.
     if (tokens[begin - 1].ends_clause && begin != end && end - begin >= 3) break;
     --begin;
@@ -210,9 +242,18 @@ bool has_sentence_end(std::string_view text) {
 }
 
 // The reading of text[0, colon) as an attribution that begins at 0.
-std::optional<Attribution> reading(std::string_view head, std::string_view marker) {
+std::optional<Attribution> reading(std::string_view head) {
   head = trimmed_right(head);
   if (head.size() < 3) return std::nullopt;
+  const std::string whole = lower_ascii(head);
+  const bool quoting = starts_with_lead(whole, quoting_leads());
+  if (quoting) {  // its words are no part of the name
+    for (const std::string_view lead : quoting_leads()) {
+      if (!whole.starts_with(lead)) continue;
+      head = trimmed_left(head.substr(lead.size()));
+      break;
+    }
+  }
   const std::vector<Token> tokens = tokens_of(head);
   if (tokens.empty() || tokens.size() == kMostTokens) return std::nullopt;
   const std::string lower = lower_ascii(head);
@@ -229,7 +270,6 @@ std::optional<Attribution> reading(std::string_view head, std::string_view marke
   const Evidence evidence = evidence_in(head);
   const bool has_verb = verb < tokens.size() || suffix;
   const bool lead = starts_with_lead(lower, attribution_leads());
-  const bool quoting = starts_with_lead(lower, quoting_leads());
   const bool address_ends = address && head.size() - address->end <= 1;
   const bool bracket_ends = head.back() == ']' || head.back() == ')';
   if (!has_verb && !quoting &&
@@ -305,7 +345,6 @@ std::optional<Attribution> reading(std::string_view head, std::string_view marke
   if (lead && found.weight >= 6) ++found.weight;
   found.certain =
       evidence.date && (address || (evidence.time && author != "you")) && starts_well && has_verb;
-  found.end = head.size() + marker.size();
   return found;
 }
 
@@ -364,10 +403,10 @@ std::optional<Attribution> find_attribution(std::string_view text) {
     }
     ++colons;
     const std::string_view head = text.substr(0, at);
-    auto found = reading(head, {});
+    auto found = reading(head);
     const std::string lower = lower_ascii(head);
     if (const std::size_t inner = inner_lead(lower); inner != lower.npos) {
-      auto later = reading(head.substr(inner), {});
+      auto later = reading(head.substr(inner));
       if (later && later->certain && (!found || later->weight >= found->weight)) {
         later->begin = inner;
         found = std::move(later);

@@ -90,7 +90,8 @@ constexpr Words kBetween[] = {"at",       "um",         "uhr",     "à",
                               "hod.",     "hodin",      "в:",      "lúc",
                               "vào",      "pukul",      "στις",    "quoting",
                               "zitat",    "von",        "citando", "citerar",
-                              "noon", "ο", "χρήστης",     "midnight",   "z",       "via"};
+                              "noon",     "ο",          "χρήστης", "midnight",
+                              "z",        "via"};
 
 constexpr Words kFirstPerson[] = {
     "i",    "we",  "ich", "wir",  "je",  "nous", "yo",  "nosotros", "io",    "noi",  "eu", "nós",

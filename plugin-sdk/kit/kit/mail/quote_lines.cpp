@@ -88,7 +88,9 @@ bool is_glued_mark(std::string_view before, std::string_view after) {
   if (before.empty() || after.empty()) return false;
   if (is_digit(before.back()) || is_digit(after.front()) || after.front() == '=') return false;
   if (before.back() == '-' || before.back() == '=') return false;
-  const bool long_before = ends_sentence(before) || words_in(before, 4) >= 4;
+  const std::size_t last = before.rfind(" >");  // "File > Export > PDF": short pieces, no lines
+  const std::string_view piece_before = last == before.npos ? before : before.substr(last + 2);
+  const bool long_before = ends_sentence(before) || words_in(piece_before, 4) >= 4;
   const std::string_view piece = after.substr(0, after.find(" >"));
   const bool long_after = ends_sentence(piece) || words_in(piece, 3) >= 3;
   return long_before && long_after;
@@ -138,8 +140,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
   for (const MailLine& line : lines) {
     if (shallow) break;
     const Prefix prefix = line.exact ? Prefix{} : prefix_of(line.text);
-    shallow = line.depth > 0 || prefix.depth == 1 || prefix.depth == 2 ||
-              (prefix.depth == 0 && may_end_attribution(line.text));
+    shallow = line.depth > 0 || prefix.depth == 1 || prefix.depth == 2;
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const MailLine& line = lines[i];

@@ -241,8 +241,13 @@ class Splitter {
     const std::size_t next = next_filled(i + used);
     // Headers above lines with marks of their own, and nothing new above: the answer stands below.
     const bool marked = next < lines_.size() && lines_[next].depth > raw;
+    const std::uint32_t depth = depth_of(line);
+    const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
     if (marked && raw == 0 && extra() == 0 && !has_own_ && !block.forwarded) {
       name(std::min(raw + 1 + extra(), kMostDepth), std::move(block.author), false);
+    } else if (raw > 0 && first_of_block_ && unnamed) {
+      // Inside the marks of the quote that it introduces.
+      name(depth, std::move(block.author), block.forwarded);
     } else {
       enter(raw, std::move(block.author), block.forwarded);
     }
