@@ -120,7 +120,7 @@ bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
   if (has_digit(word) || is_between_date_and_name(word)) return true;
   if (!is_day_or_month(word)) return false;
   // "May" and "June" are names as well: a date has a figure beside it.
-  const bool figure_before = i > 0 && has_digit(tokens[i - 1].text) &&
+  const bool figure_before = i > 0 && has_digit(tokens[i - 1].text) && !tokens[i - 1].ends_clause &&
                              tokens[i - 1].text.find(':') == std::string_view::npos;
   const bool figure_after = i + 1 < tokens.size() && has_digit(tokens[i + 1].text);
   return i == 0 || figure_before || figure_after || tokens[i].ends_clause;
@@ -348,6 +348,27 @@ std::optional<Attribution> reading(std::string_view head) {
   return found;
 }
 
+// Whether there is a verb or an address at all: most lines with a colon have neither.
+bool may_name_somebody(std::string_view text) {
+  text = text.substr(0, kLongestAttribution);
+  if (text.find('@') != text.npos) return true;
+  for (const std::string_view end : wrote_suffixes()) {
+    if (text.find(end) != text.npos) return true;
+  }
+  std::string word;
+  for (std::size_t at = 0; at <= text.size(); ++at) {
+    const bool blank = at == text.size() || text[at] == ' ' || text[at] == ':' ||
+                       text[at] == '\t' || text[at] == '\xC2' || text[at] == '\xE2';
+    if (!blank) {
+      word += lower_ascii(text[at]);
+      continue;
+    }
+    if (!word.empty() && (is_wrote(word) || is_wrote(bare(word)))) return true;
+    word.clear();
+  }
+  return starts_with_lead(lower_ascii(text), quoting_leads());
+}
+
 // Where an attribution may begin after own words in the same line.
 std::size_t inner_lead(std::string_view lower) {
   std::size_t best = lower.npos;
@@ -386,6 +407,7 @@ bool may_end_attribution(std::string_view text) {
 
 std::optional<Attribution> find_attribution(std::string_view text) {
   std::optional<Attribution> best;
+  if (!may_name_somebody(text)) return best;
   std::size_t colons = 0;
   const std::size_t limit = std::min(text.size(), kLongestAttribution);
   for (std::size_t at = 0; at < limit && colons < kMostColons; ++at) {

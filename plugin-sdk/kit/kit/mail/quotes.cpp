@@ -15,6 +15,9 @@ namespace voxbus::kit::mail {
 namespace {
 
 constexpr std::size_t kMostHeaderLines = 60;  // with wrapped lists of recipients
+// What recognising may cost in all, in looks at a line or at a possible attribution. A mail that
+// people wrote needs some hundreds; beyond it everything stays what its marks say.
+constexpr int kMostLooks = 20'000;
 
 // Goes through the lines once and sends each to the text, to a block, or nowhere.
 class Splitter {
@@ -123,6 +126,7 @@ class Splitter {
   };
 
   std::optional<HeaderBlock> headers_at(std::size_t i, bool announced) const {
+    if (looks_ > kMostLooks) return std::nullopt;
     const std::uint32_t depth = lines_[i].depth;
     const LineMark mark = lines_[i].mark;
     HeaderBlock block;
@@ -152,6 +156,7 @@ class Splitter {
         continue;
       }
       if (line.depth != depth) break;
+      ++looks_;
       const HeaderLine header = header_line(line.text);
       const std::size_t colon = line.text.find(':');
       if (header.role != HeaderRole::kNone) {
@@ -273,6 +278,7 @@ class Splitter {
       if (joined.size() > kLongestAttribution) break;
       joined.append(k ? " " : "").append(line.text);
       if (!may_end_attribution(line.text)) continue;
+      if (++looks_ > kMostLooks) break;
       auto found = find_attribution(joined);
       if (!found || found->end <= joined.size() - line.text.size()) continue;
       // The same end read from a later line: the heavier reading, then the shorter, is right.
@@ -289,6 +295,7 @@ class Splitter {
     for (std::size_t from = i + last; from > i; --from) {
       joined = joined.empty() ? std::string{lines_[from].text}
                               : std::string{lines_[from].text} + " " + joined;
+      ++looks_;
       const auto found = find_attribution(joined);
       if (found && found->weight >= weight) return true;
     }
@@ -301,6 +308,7 @@ class Splitter {
     if (line.mark == LineMark::kAttribution) {
       if (const std::size_t used = marked_attribution(i)) return used;
     }
+    if (looks_ > kMostLooks) return 0;
     bool near = false;
     for (std::size_t k = 0; !near && k < kAttributionLines && i + k < lines_.size(); ++k) {
       if (lines_[i + k].blank) break;
@@ -477,6 +485,7 @@ class Splitter {
   std::vector<Level> levels_;
   std::vector<Name> names_;  // by depth
   std::uint32_t attributions_ = 0;
+  mutable int looks_ = 0;
   std::uint32_t last_raw_ = 0;
   bool first_of_block_ = false;
   bool has_own_ = false;

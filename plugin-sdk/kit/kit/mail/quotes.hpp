@@ -55,7 +55,7 @@ struct NewAndQuoted {
   bool cut = false;  // there were more blocks than kMostBlocks, or the lines were cut
 };
 
-inline constexpr std::size_t kMostLines = 1 << 18;
+inline constexpr std::size_t kMostLines = 1 << 17;
 inline constexpr std::size_t kMostLineBytes = 4 << 20;  // together
 inline constexpr std::size_t kMostBlocks = 1024;
 inline constexpr std::uint32_t kMostDepth = 100;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kMostFooterLines = 14;
 constexpr std::size_t kMostSignatureLines = 40;
 constexpr std::size_t kLongestDeviceLine = 100;
+constexpr int kMostTrailers = 8;  // one below the other
 
 using Lines = std::vector<QuoteLine>;
 
@@ -117,7 +118,7 @@ std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
 OwnWords without_trailers(const Lines& lines) {
   OwnWords out;
   std::size_t end = without_blanks(lines, lines.size());
-  for (;;) {
+  for (int rounds = 0; rounds < kMostTrailers; ++rounds) {
     std::size_t less = without_blanks(lines, without_footer(lines, end));
     // A rule of underscores alone is what is left above a quoted header.
     while (less > 0 && is_separator(lines[less - 1].text) &&
