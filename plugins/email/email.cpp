@@ -23,7 +23,8 @@ class Email final : public Channel {
                                 .max_item = Size::mebibytes(32)};
   struct Settings {
     std::filesystem::path maildir, mbox;
-    std::vector<std::string> folders, addresses;
+    std::vector<std::string> folders, addresses, attachments;
+    Size max_attachment = Size::mebibytes(8);
     Size max_item = Size::mebibytes(32);
 
     void fields(auto& field) {
@@ -33,6 +34,11 @@ class Email final : public Channel {
       field("folders", folders,
             "Folders of the Maildir by name, INBOX for its root; none: all of them");
       field("addresses", addresses, "Our own addresses: mail from them is outbound");
+      field("attachments", attachments,
+            "Types of files that are handed over with their bytes, as image/*; none: no file");
+      field("max_attachment", max_attachment, "Larger files are named only")
+          .minimum(Size::kibibytes(1))
+          .maximum(Size::mebibytes(32));
       field("max_item", max_item, "Larger mails are quarantined with their header only")
           .minimum(Size::kibibytes(1))
           .maximum(Size::mebibytes(32));
@@ -46,12 +52,20 @@ class Email final : public Channel {
           problems.add("'" + path.string() + "' is not an absolute path");
         }
       }
+      for (const std::string& type : attachments) {
+        if (type != "*" && type.find('/') == type.npos) {
+          problems.add("'" + type +
+                       "' in 'attachments' is not a type like image/png, image/* or *");
+        }
+      }
       if (!folders.empty() && maildir.empty()) problems.add("'folders' belongs to 'maildir'");
     }
   };
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
-    ReadOptions read{.mail = {.own_addresses = std::move(settings.addresses)},
+    ReadOptions read{.mail = {.own_addresses = std::move(settings.addresses),
+                              .keep = {.types = std::move(settings.attachments),
+                                       .most_bytes = settings.max_attachment.bytes}},
                      .max_item = settings.max_item};
     if (settings.mbox.empty()) {
       source_ =

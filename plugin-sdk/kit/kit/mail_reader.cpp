@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "kit/mail/attribution.hpp"
 #include "kit/mail/encoded_words.hpp"
 #include "kit/mail/gmime.hpp"
 #include "kit/mail/mail_marks.hpp"
@@ -117,6 +118,11 @@ void read_author(GMimeMessage* message, const MailOptions& options, Record& reco
     }
   }
   if (record.author.handle.empty() && !from.empty()) record.author.name = from.front().second;
+  // What is no address by the book is shown as it stands.
+  if (record.author.handle.empty() && record.author.name.empty()) {
+    const std::string_view written = raw_header(GMIME_OBJECT(message), "From");
+    record.author.name = mail::shown_name(mail::decoded_header(written.substr(0, 2048)));
+  }
 }
 
 class ParsedHeaders final : public mail::Headers {

@@ -117,7 +117,15 @@ std::string unquoted(std::string_view name) {
 bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
   const std::string word = bare(tokens[i].text);
   if (word.empty()) return tokens[i].text.find_first_of("\"'*") == tokens[i].text.npos;
-  if (has_digit(word) || is_between_date_and_name(word)) return true;
+  if (tokens[i].text.front() == '<' || tokens[i].text.find('@', 1) != std::string_view::npos)
+    return true;
+  // "nora77" is a name, "10:00", "5th" and "GMT+1" are none.
+  if (has_digit(word)) {
+    return !is_ascii_letter(word.front()) ||
+           std::none_of(tokens[i].text.begin(), tokens[i].text.end(),
+                        [](char c) { return c >= 'a' && c <= 'z'; });
+  }
+  if (is_between_date_and_name(word)) return true;
   if (!is_day_or_month(word)) return false;
   // "May" and "June" are names as well: a date has a figure beside it.
   const bool figure_before = i > 0 && has_digit(tokens[i - 1].text) && !tokens[i - 1].ends_clause &&

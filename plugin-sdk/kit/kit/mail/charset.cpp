@@ -61,10 +61,10 @@ constexpr std::pair<std::string_view, const char*> kAliases[] = {
     {"korean", "CP949"},
     {"windows-949", "CP949"},
     {"x-euc-jp", "EUC-JP"},
-    {"iso-2022-jp", "ISO-2022-JP-3"},
-    {"cp50220", "ISO-2022-JP-3"},
-    {"x-iso-2022-jp", "ISO-2022-JP-3"},
-    {"iso-2022-jp-ms", "ISO-2022-JP-3"},
+    {"iso-2022-jp", "ISO-2022-JP"},
+    {"cp50220", "ISO-2022-JP"},
+    {"x-iso-2022-jp", "ISO-2022-JP"},
+    {"iso-2022-jp-ms", "ISO-2022-JP"},
     {"x-mac-roman", "MACINTOSH"},
     {"macroman", "MACINTOSH"},
     {"x-mac-cyrillic", "MAC-CYRILLIC"},
@@ -149,6 +149,51 @@ bool has_iso_2022(std::string_view bytes) {
   return false;
 }
 
+// ISO-2022-JP as it is written, which is with the characters of Windows (①, ㈱): iconv knows them
+// by the name of EUC-JP-MS only, whose bytes are the same with the highest bit set.
+std::string japanese(std::string_view bytes) {
+  std::string euc;
+  euc.reserve(bytes.size());
+  enum class Set { kAscii, kKanji, kFurther, kKana } set = Set::kAscii;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    if (bytes[at] == '\x1B') {
+      const std::string_view rest = bytes.substr(at + 1, 3);
+      if (rest.starts_with("$B") || rest.starts_with("$@")) {
+        set = Set::kKanji, at += 2;
+        continue;
+      }
+      if (rest.starts_with("$(D")) {
+        set = Set::kFurther, at += 3;
+        continue;
+      }
+      if (rest.starts_with("(I")) {
+        set = Set::kKana, at += 2;
+        continue;
+      }
+      if (rest.starts_with("(B") || rest.starts_with("(J")) {
+        set = Set::kAscii, at += 2;
+        continue;
+      }
+    }
+    const auto byte = static_cast<unsigned char>(bytes[at]);
+    const bool second = at + 1 < bytes.size() && static_cast<unsigned char>(bytes[at + 1]) > 0x20;
+    if (set == Set::kAscii || byte <= 0x20 || byte >= 0x7F) {
+      if (byte == '\n') set = Set::kAscii;  // a line begins anew, whatever was forgotten
+      euc += bytes[at];
+    } else if (set == Set::kKana) {
+      euc += '\x8E';
+      euc += static_cast<char>(byte | 0x80);
+    } else if (second) {
+      if (set == Set::kFurther) euc += '\x8F';
+      euc += static_cast<char>(byte | 0x80);
+      euc += static_cast<char>(bytes[++at] | '\x80');
+    }
+  }
+  Converter converter{"EUC-JP-MS"};
+  std::size_t broken = 0;
+  return converter.known() ? to_utf8(converter.convert(euc, broken)) : to_utf8(bytes);
+}
+
 std::string windows_1252(std::string_view bytes) {
   Converter converter{"WINDOWS-1252"};
   std::size_t broken = 0;
@@ -157,11 +202,7 @@ std::string windows_1252(std::string_view bytes) {
 
 // By what the bytes are.
 std::string guessed(std::string_view bytes) {
-  if (has_iso_2022(bytes)) {
-    Converter converter{"ISO-2022-JP-3"};
-    std::size_t broken = 0;
-    if (converter.known()) return converter.convert(bytes, broken);
-  }
+  if (has_iso_2022(bytes)) return japanese(bytes);
   const std::size_t invalid = find_invalid_utf8(bytes);
   if (invalid == bytes.npos) return std::string{bytes};
   // UTF-8 with a few broken places stays UTF-8; what has no sequence of it is of Windows.
@@ -189,6 +230,7 @@ std::string decoded(std::string_view bytes, std::string_view charset) {
   for (const auto& [alias, meant] : kAliases) {
     if (name == alias) known = meant;
   }
+  if (std::string_view{known} == "ISO-2022-JP") return japanese(bytes);
   // One byte per character, and yet valid UTF-8 above ASCII: its declaration is wrong.
   const std::string_view target = known;
   const bool single = target.starts_with("WINDOWS-125") || name.starts_with("iso-8859") ||

@@ -20,7 +20,8 @@ inline constexpr std::string_view kNoBreakMark = "\xEF\xBB\xBF";  // U+FEFF
 // The length of the blank that the text begins with, 0 when it begins with none.
 inline std::size_t leading_blank(std::string_view text) {
   if (text.empty()) return 0;
-  if (text[0] == ' ' || text[0] == '\t' || text[0] == '\r' || text[0] == '\f') return 1;
+  if (text[0] == ' ' || text[0] == '\t' || text[0] == '\n' || text[0] == '\r' || text[0] == '\f')
+    return 1;
   if (static_cast<unsigned char>(text[0]) < 0xC2) return 0;
   for (const std::string_view blank :
        {kNoBreakSpace, kNarrowSpace, kWideSpace, kZeroWidth, kNoBreakMark}) {
@@ -38,7 +39,7 @@ inline std::string_view trimmed_right(std::string_view text) {
   for (;;) {
     if (text.empty()) return text;
     const char last = text.back();
-    if (last == ' ' || last == '\t' || last == '\r' || last == '\f') {
+    if (last == ' ' || last == '\t' || last == '\n' || last == '\r' || last == '\f') {
       text.remove_suffix(1);
       continue;
     }
