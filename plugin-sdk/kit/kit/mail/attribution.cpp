@@ -280,6 +280,18 @@ std::optional<Attribution> reading(std::string_view head) {
   const bool lead = starts_with_lead(lower, attribution_leads());
   const bool address_ends = address && head.size() - address->end <= 1;
   const bool bracket_ends = head.back() == ']' || head.back() == ')';
+  // "Ada (Mon, 05 Jan 2026 10:00:00 +0100):"
+  if (!has_verb && !quoting && !address && head.back() == ')' && evidence.date && evidence.time) {
+    const std::string_view name = trimmed(head.substr(0, head.rfind('(')));
+    const std::vector<Token> parts = tokens_of(name);
+    if (parts.empty() || parts.size() > 4 || has_digit(name)) return std::nullopt;
+    if (!std::all_of(parts.begin(), parts.end(), [](const Token& part) {
+          return is_capital(part.text) || is_particle(bare(part.text));
+        })) {
+      return std::nullopt;
+    }
+    return Attribution{.author = unquoted(name), .weight = 6};
+  }
   if (!has_verb && !quoting &&
       !(address && (evidence.date || evidence.time) && (address_ends || bracket_ends))) {
     return std::nullopt;
@@ -359,7 +371,7 @@ std::optional<Attribution> reading(std::string_view head) {
 // Whether there is a verb or an address at all: most lines with a colon have neither.
 bool may_name_somebody(std::string_view text) {
   text = text.substr(0, kLongestAttribution);
-  if (text.find('@') != text.npos) return true;
+  if (text.find('@') != text.npos || text.find("):") != text.npos) return true;
   for (const std::string_view end : wrote_suffixes()) {
     if (text.find(end) != text.npos) return true;
   }

@@ -74,9 +74,20 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
   std::size_t found = end;
   bool says = false;
   std::size_t filled = 0;
+  bool paragraph = false;   // has lines, and
+  bool footer_like = true;  // something in them that a list says of itself
   for (std::size_t at = end; at > 0 && filled <= kMostFooterLines; --at) {
     const QuoteLine& line = lines[at - 1];
-    if (line.blank) continue;
+    if (line.blank) {
+      // Somebody answers below the footer.
+      if (paragraph && !footer_like) return end;
+      paragraph = false;
+      continue;
+    }
+    if (!paragraph) footer_like = false;
+    paragraph = true;
+    footer_like = footer_like || is_separator(line.text) || says_footer(line.text) ||
+                  line.text.find('@') != line.text.npos || line.text.find("://") != line.text.npos;
     ++filled;
     if (is_separator(line.text)) {
       if (says) {
