@@ -181,13 +181,26 @@ class RecordReader {
     if (const auto* text = in_.if_contains("text"); text && !text->is_string())
       return wrong("text", "is not a string");
     if (const auto text = json::text_at(in_, "text")) {
-      out_.text("text", bounded("text", clean_text(*text, Lines::many), model::kMaxText));
+      given_ = *text;
+      cleaned_ = bounded("text", clean_text(*text, Lines::many), model::kMaxText);
+      out_.text("text", cleaned_);
     } else if (const auto html = json::text_at(in_, "html")) {
       const auto repaired = is_utf8(*html) ? std::string(*html) : utf8_repaired(*html);
       out_.text("text",
                 bounded("text", clean_text(html_to_text(repaired), Lines::many), model::kMaxText));
     }
     return {};
+  }
+
+  // Where a byte of the text that was given stands in the text as it was cleaned and cut.
+  std::int64_t place(std::int64_t at) {
+    if (!given_) return at;  // of HTML nobody knows
+    if (*given_ == cleaned_) return std::min<std::int64_t>(at, std::ssize(cleaned_));
+    const auto end = utf8_prefix(*given_, static_cast<std::size_t>(at)).size();
+    if (end < placed_from_) placed_from_ = placed_to_ = 0;  // plugins give them in their order
+    placed_to_ += clean_text(given_->substr(placed_from_, end - placed_from_), Lines::many).size();
+    placed_from_ = end;
+    return std::min<std::int64_t>(static_cast<std::int64_t>(placed_to_), std::ssize(cleaned_));
   }
 
   Status quoted() {
@@ -204,7 +217,7 @@ class RecordReader {
       if (const auto author = json::text_at(*fields, "author")) {
         one["author"] = bounded("quoted.author", clean_text(*author, Lines::one), model::kMaxName);
       }
-      if (const auto at = json::integer_at(*fields, "at"); at && *at >= 0) one["at"] = *at;
+      if (const auto at = json::integer_at(*fields, "at"); at && *at >= 0) one["at"] = place(*at);
       const auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
       total += text.size();
       if (kept.size() == model::kMaxQuoted || total > model::kMaxText) {
@@ -281,6 +294,10 @@ class RecordReader {
   const Rules& rules_;
   RecordWriter out_;
   json::array truncated_;
+  std::optional<std::string_view> given_;  // the text as the plugin gave it, and
+  std::string cleaned_;                    // as it is kept
+  std::size_t placed_from_ = 0;
+  std::size_t placed_to_ = 0;
 };
 
 // What the plugin gave, never our normalised form: a better normaliser must not look like an edit.

@@ -29,7 +29,8 @@ class Email final : public Channel {
     imap::Tls tls = imap::Tls::kImplicit;
     std::uint32_t port = 0;
     std::chrono::milliseconds check_every = std::chrono::seconds{60};
-    std::vector<std::string> folders, addresses;
+    std::vector<std::string> folders, addresses, attachments;
+    Size max_attachment = Size::mebibytes(8);
     Size max_item = Size::mebibytes(32);
 
     void fields(auto& field) {
@@ -53,6 +54,11 @@ class Email final : public Channel {
             "Folders by name, INBOX for where mail arrives; none: all of a Maildir, of an account "
             "all but junk, trash and drafts");
       field("addresses", addresses, "Our own addresses: mail from them is outbound");
+      field("attachments", attachments,
+            "Types of files that are handed over with their bytes, as image/*; none: no file");
+      field("max_attachment", max_attachment, "Larger files are named only")
+          .minimum(Size::kibibytes(1))
+          .maximum(Size::mebibytes(32));
       field("max_item", max_item, "Larger mails are quarantined with their header only")
           .minimum(Size::kibibytes(1))
           .maximum(Size::mebibytes(32));
@@ -70,12 +76,20 @@ class Email final : public Channel {
           problems.add("'" + path.string() + "' is not an absolute path");
         }
       }
+      for (const std::string& type : attachments) {
+        if (type != "*" && type.find('/') == type.npos) {
+          problems.add("'" + type +
+                       "' in 'attachments' is not a type like image/png, image/* or *");
+        }
+      }
       if (!folders.empty() && !mbox.empty()) problems.add("an mbox file has no 'folders'");
     }
   };
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
-    mail_.own_addresses = std::move(settings.addresses);
+    mail_ = {.own_addresses = std::move(settings.addresses),
+             .keep = {.types = std::move(settings.attachments),
+                      .most_bytes = settings.max_attachment.bytes}};
     ReadOptions read{.mail = mail_, .max_item = settings.max_item};
     if (!settings.imap.empty()) {
       const bool starts_clear = settings.tls != imap::Tls::kImplicit;

@@ -9,6 +9,7 @@ Item read_item(std::string id, std::string raw, const kit::MailOptions& options)
           .occurred_at = mail.occurred_at,
           .record = std::move(mail.record),
           .raw = std::move(raw),
+          .attachments = std::move(mail.attachments),
           .unreadable = std::move(mail.unreadable)};
 }
 

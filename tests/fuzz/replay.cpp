@@ -16,6 +16,7 @@ int main(int count, char** words) {
   std::size_t files = 0;
   for (int i = 1; i < count; ++i) {
     for (const auto& entry : std::filesystem::directory_iterator{words[i]}) {
+      if (!entry.is_regular_file()) continue;
       std::ifstream file{entry.path(), std::ios::binary};
       const std::string bytes{std::istreambuf_iterator<char>{file}, {}};
       const std::size_t step = bytes.size() / 200 + 1;

@@ -43,6 +43,31 @@ bool names_content_type(std::string_view line) {
   return next != line.npos && line[next] == ':';
 }
 
+// How far it is, in sum, from each "=?" of a header to the next "?=" or the header's end.
+class EncodedWordWork {
+ public:
+  void begin_header() { *this = {}; }
+  void add(std::string_view line) {
+    for (std::size_t at = line.find('?'); at != line.npos; at = line.find('?', at + 1)) {
+      if (at > 0 && line[at - 1] == '=') {
+        ++open_;
+        begins_ += length_ + at;
+      } else if (at + 1 < line.size() && line[at + 1] == '=') {
+        work_ += open_ * (length_ + at) - begins_;
+        open_ = begins_ = 0;
+      }
+    }
+    length_ += line.size();
+  }
+  std::uint64_t sum() const { return work_ + open_ * length_ - begins_; }
+
+ private:
+  std::uint64_t work_ = 0;
+  std::uint64_t open_ = 0;
+  std::uint64_t begins_ = 0;
+  std::uint64_t length_ = 0;
+};
+
 }  // namespace
 
 void MailDigest::update(std::string_view bytes) {
@@ -163,6 +188,7 @@ std::string beyond_limits(std::string_view mail, const MailLimits& limits) {
   std::size_t header_bytes = 0;
   std::size_t parts = 0;
   std::uint64_t dashes = 0;
+  EncodedWordWork words;
   bool in_header = true;
   for (std::size_t at = 0; at < mail.size();) {
     const std::size_t end = std::min(mail.find('\n', at), mail.size());
@@ -178,15 +204,19 @@ std::string beyond_limits(std::string_view mail, const MailLimits& limits) {
       header_bytes = 0;
     } else if (in_header && (line.starts_with(' ') || line.starts_with('\t'))) {
       header_bytes += line.size();
+      words.add(line);
     } else if (in_header && looks_like_header(line)) {
       if (++headers > limits.headers) {
         return "more than " + std::to_string(limits.headers) + " headers";
       }
       header_bytes = line.size();
+      words.begin_header();
+      words.add(line);
     } else if (line.empty() || line == "\r" || headers > 0) {
       in_header = false;
       header_bytes = 0;
     }
+    if (in_header && words.sum() > limits.word_work) return "encoded words without end in a header";
     if (in_header && header_bytes > limits.header_bytes) {
       return "a header longer than " + std::to_string(limits.header_bytes / 1024) + " KiB";
     }

@@ -60,6 +60,9 @@ struct MailLimits {
   std::size_t header_bytes = 256 * 1024;  // of one header
   std::size_t parts = 1'000;
   std::uint64_t boundary_work = 200'000'000;
+  // Bytes to be passed for one header until each of its encoded words ends: GMime looks for the end
+  // of each beginning anew.
+  std::uint64_t word_work = 4'000'000;
 };
 
 // Why a MIME parser should not see this mail, or an empty string.

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kit/mail_reader.hpp"
 
-#include <gmime/gmime.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
 
+#include "kit/mail/attribution.hpp"
+#include "kit/mail/encoded_words.hpp"
+#include "kit/mail/gmime.hpp"
+#include "kit/mail/mail_marks.hpp"
+#include "kit/mail/mime_body.hpp"
+#include "kit/mail/threads.hpp"
+#include "kit/mail/words.hpp"
 #include "voxbus/text.hpp"
 
 namespace voxbus::kit {
 namespace {
 
-constexpr std::size_t kLongestId = 1000;  // bytes of a Message-ID that is kept as it stands
+using mail::Owned;
+using mail::raw_header;
+using mail::text_of;
+
 constexpr std::size_t kMostRecipients = 64;
 constexpr std::int64_t kDay = 86'400;
-
-struct Unref {
-  template<class T>
-  void operator()(T* object) const {
-    g_object_unref(object);
-  }
-};
-template<class T>
-using Owned = std::unique_ptr<T, Unref>;
 
 void start_gmime() {
   [[maybe_unused]] static const bool kStarted = [] {
@@ -34,194 +33,6 @@ void start_gmime() {
   }();
 }
 
-std::string text_of(const char* words) { return words ? to_utf8(words) : std::string{}; }
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return text;
-}
-
-// An id that the schema has room for.
-std::string bounded(const char* id) {
-  std::string text = text_of(id);
-  return text.size() <= kLongestId ? text : "sha256:" + sha256_hex(text);
-}
-
-// What a part holds, decoded.
-std::string content_of(GMimePart* part) {
-  GMimeDataWrapper* wrapper = g_mime_part_get_content(part);
-  if (!wrapper) return {};
-  const Owned<GMimeStream> stream{g_mime_stream_mem_new()};
-  g_mime_data_wrapper_write_to_stream(wrapper, stream.get());
-  const GByteArray* bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream.get()));
-  return {reinterpret_cast<const char*>(bytes->data), bytes->len};
-}
-
-std::string converted(const std::string& bytes, const char* charset) {
-  const Owned<GMimeFilter> filter{g_mime_filter_charset_new(charset, "utf-8")};
-  if (!filter) return {};
-  char* out = nullptr;
-  std::size_t size = 0;
-  std::size_t prespace = 0;
-  std::string input = bytes;  // the filter may write into it
-  g_mime_filter_complete(filter.get(), input.data(), input.size(), 0, &out, &size, &prespace);
-  return to_utf8({out, size});
-}
-
-std::string decoded_text(GMimeObject* part) {
-  const std::string bytes = content_of(GMIME_PART(part));
-  const std::string charset =
-      lower(text_of(g_mime_object_get_content_type_parameter(part, "charset")));
-  std::string text;
-  const bool unicode =
-      charset.empty() || charset == "utf-8" || charset == "utf8" || charset == "us-ascii";
-  if (!unicode) text = converted(bytes, charset.c_str());
-  // An unknown or missing charset: what most senders that leave it out mean.
-  if (text.empty()) text = is_utf8(bytes) ? bytes : converted(bytes, "windows-1252");
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') out += text[i];
-  }
-  while (out.ends_with('\n')) out.pop_back();
-  return out;
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-constexpr std::size_t kMostWords = 1 << 20;  // bytes; the daemon keeps 256 KiB of them
-
-// Goes through the parts and gathers words and files.
-class Body {
- public:
-  void walk(GMimeObject* object) {
-    if (GMIME_IS_MULTIPART(object)) {
-      multipart(GMIME_MULTIPART(object));
-    } else if (GMIME_IS_MESSAGE_PART(object)) {
-      message(GMIME_MESSAGE_PART(object));
-    } else if (GMIME_IS_PART(object)) {
-      leaf(object);
-    }
-  }
-
-  // Plain text where every piece has it; else html, with plain pieces as such in between.
-  void put_into(Record& record) && {
-    const bool plain = std::all_of(pieces_.begin(), pieces_.end(),
-                                   [](const Piece& piece) { return !piece.only_html(); });
-    for (const Piece& piece : pieces_) {
-      if (record.text.size() + record.html.size() > kMostWords) break;
-      if (plain) {
-        record.text += (record.text.empty() ? "" : "\n") + piece.text;
-      } else {
-        record.html += piece.only_html() ? piece.html : "<pre>" + escaped(piece.text) + "</pre>";
-      }
-    }
-    // Cut where the daemon would cut it much earlier, rather than carried there.
-    if (record.text.size() > kMostWords) record.text = clip(record.text, kMostWords);
-    record.attachments = std::move(files_);
-  }
-
- private:
-  struct Piece {
-    std::string text;
-    std::string html;
-    bool only_html() const { return text.empty() && !html.empty(); }
-  };
-
-  static bool is_type(GMimeObject* object, const char* type, const char* subtype) {
-    GMimeContentType* content = g_mime_object_get_content_type(object);
-    return content && g_mime_content_type_is_type(content, type, subtype);
-  }
-
-  void multipart(GMimeMultipart* multipart) {
-    GMimeObject* self = GMIME_OBJECT(multipart);
-    const int count = g_mime_multipart_get_count(multipart);
-    const bool alternative = is_type(self, "multipart", "alternative");
-    const bool related = is_type(self, "multipart", "related");
-    const std::size_t before = pieces_.size();
-    // Its boundary never came: everything stands before the first part.
-    if (const char* words = count == 0 ? g_mime_multipart_get_prologue(multipart) : nullptr) {
-      Piece piece{.text = to_utf8(words)};
-      if (!piece.text.empty()) pieces_.push_back(std::move(piece));
-    }
-    for (int i = 0; i < count; ++i) {
-      GMimeObject* child = g_mime_multipart_get_part(multipart, i);
-      if (!child) continue;
-      if (related && i > 0 && GMIME_IS_PART(child)) {
-        file(GMIME_PART(child));
-      } else {
-        walk(child);
-      }
-    }
-    if (!alternative || pieces_.size() <= before + 1) return;
-    Piece one;  // the alternatives say the same: keep the first text and the last html
-    for (std::size_t i = before; i < pieces_.size(); ++i) {
-      if (one.text.empty()) one.text = std::move(pieces_[i].text);
-      if (!pieces_[i].html.empty()) one.html = std::move(pieces_[i].html);
-    }
-    pieces_.resize(before);
-    pieces_.push_back(std::move(one));
-  }
-
-  void leaf(GMimeObject* object) {
-    const char* disposition = g_mime_object_get_disposition(object);
-    const bool attached = disposition && g_ascii_strcasecmp(disposition, "attachment") == 0;
-    const bool named = g_mime_part_get_filename(GMIME_PART(object)) != nullptr;
-    const bool plain = is_type(object, "text", "plain");
-    const bool html = is_type(object, "text", "html");
-    if (attached || named || !(plain || html)) return file(GMIME_PART(object));
-    Piece piece;
-    (plain ? piece.text : piece.html) = decoded_text(object);
-    if (!piece.text.empty() || !piece.html.empty()) pieces_.push_back(std::move(piece));
-  }
-
-  void file(GMimePart* part) {
-    const std::string content = content_of(part);
-    add(part, text_of(g_mime_part_get_filename(part)), content);
-  }
-
-  void message(GMimeMessagePart* part) {
-    std::string content;
-    if (GMimeMessage* inner = g_mime_message_part_get_message(part)) {
-      const Owned<GMimeStream> stream{g_mime_stream_mem_new()};
-      g_mime_object_write_to_stream(GMIME_OBJECT(inner), nullptr, stream.get());
-      const GByteArray* bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream.get()));
-      content.assign(reinterpret_cast<const char*>(bytes->data), bytes->len);
-    }
-    const char* name =
-        g_mime_object_get_content_disposition_parameter(GMIME_OBJECT(part), "filename");
-    add(part, text_of(name), content);
-  }
-
-  template<class Part>
-  void add(Part* part, std::string name, const std::string& content) {
-    if (files_.size() == 1024) return;
-    GMimeContentType* type = g_mime_object_get_content_type(GMIME_OBJECT(part));
-    char* shown = type ? g_mime_content_type_get_mime_type(type) : nullptr;
-    files_.push_back(
-        {std::move(name), lower(text_of(shown)), content.size(), sha256_hex(content), {}});
-    g_free(shown);
-  }
-
-  std::vector<Piece> pieces_;
-  std::vector<NamedFile> files_;
-};
-
 // An address that a handle can be made of.
 std::string usable(const char* address) {
   const std::string text = text_of(address);
@@ -229,7 +40,18 @@ std::string usable(const char* address) {
   const bool fine =
       at != text.npos && at > 0 && at + 1 < text.size() && text.size() <= 320 &&
       std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' '; });
-  return fine ? text : std::string{};
+  // Archives cut addresses so that nobody can write there: it is shown, and is nobody's handle.
+  const bool cut = text.find("...") != text.npos || text.find("\xE2\x80\xA6") != text.npos ||
+                   text.find("***") != text.npos;
+  return fine && !cut ? text : std::string{};
+}
+
+// A name as people read it; GMime leaves encoded words that are not quite by the book.
+std::string shown(const char* name) {
+  if (!name) return {};
+  const std::string_view text = name;
+  if (text.find("=?") != text.npos || !is_utf8(text)) return mail::decoded_header(text);
+  return std::string{text};
 }
 
 // The mailboxes of a list, those inside groups as well.
@@ -242,25 +64,14 @@ void collect(InternetAddressList* list, std::vector<std::pair<std::string, std::
     if (INTERNET_ADDRESS_IS_GROUP(one)) {
       collect(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(one)), out, depth + 1);
     } else if (INTERNET_ADDRESS_IS_MAILBOX(one)) {
-      out.emplace_back(usable(internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(one))),
-                       text_of(internet_address_get_name(one)));
+      const char* address = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(one));
+      std::string name = shown(internet_address_get_name(one));
+      std::string fine = usable(address);
+      // What is no address is still what was shown.
+      if (fine.empty() && name.empty()) name = clip(text_of(address), 512);
+      out.emplace_back(std::move(fine), std::move(name));
     }
   }
-}
-
-std::vector<std::string> references(GMimeObject* message, const char* header,
-                                    const std::string& own) {
-  std::vector<std::string> ids;
-  const char* value = g_mime_object_get_header(message, header);
-  if (!value) return ids;
-  GMimeReferences* parsed = g_mime_references_parse(nullptr, value);
-  const int count = g_mime_references_length(parsed);
-  for (int i = 0; i < count && ids.size() < 2; ++i) {
-    std::string id = bounded(g_mime_references_get_message_id(parsed, i));
-    if (!id.empty() && id != own) ids.push_back(std::move(id));
-  }
-  g_mime_references_free(parsed);
-  return ids;
 }
 
 std::optional<std::int64_t> seconds_of(GDateTime* date) {
@@ -300,18 +111,43 @@ void read_author(GMimeMessage* message, const MailOptions& options, Record& reco
       record.author.handle = "mailto:" + address;
       record.author.name = name;
       for (const std::string& own : options.own_addresses) {
-        if (lower(own) == lower(address)) record.direction = Direction::kOutbound;
+        if (mail::equal_ascii(own, address)) record.direction = Direction::kOutbound;
       }
     } else if (!address.empty()) {
       record.author.addresses.push_back("mailto:" + address);
     }
   }
   if (record.author.handle.empty() && !from.empty()) record.author.name = from.front().second;
+  // What is no address by the book is shown as it stands.
+  if (record.author.handle.empty() && record.author.name.empty()) {
+    const std::string_view written = raw_header(GMIME_OBJECT(message), "From");
+    record.author.name = mail::shown_name(mail::decoded_header(written.substr(0, 2048)));
+  }
 }
 
-void read_native(GMimeMessage* message, const std::string& own_id, Record& record) {
-  GMimeObject* object = GMIME_OBJECT(message);
-  if (!own_id.empty()) record.native.ids.emplace_back("message_id", own_id);
+class ParsedHeaders final : public mail::Headers {
+ public:
+  explicit ParsedHeaders(GMimeObject* object) : object_{object} {}
+  std::string_view first(const char* name) const override { return raw_header(object_, name); }
+  std::vector<std::string_view> all(const char* name, std::size_t most) const override {
+    std::vector<std::string_view> out;
+    GMimeHeaderList* list = g_mime_object_get_header_list(object_);
+    const int count = g_mime_header_list_get_count(list);
+    for (int i = 0; i < count && out.size() < most; ++i) {
+      GMimeHeader* header = g_mime_header_list_get_header_at(list, i);
+      if (g_ascii_strcasecmp(g_mime_header_get_name(header), name) != 0) continue;
+      if (const char* value = g_mime_header_get_raw_value(header)) out.emplace_back(value);
+    }
+    return out;
+  }
+
+ private:
+  GMimeObject* object_;
+};
+
+void read_native(GMimeMessage* message, const mail::Thread& thread, Record& record) {
+  if (!thread.own.empty()) record.native.ids.emplace_back("message_id", thread.own);
+  if (!thread.outlook.empty()) record.native.ids.emplace_back("thread_index", thread.outlook);
   const auto list = [&](const char* name, InternetAddressList* from) {
     if (Json::Array found = addresses(from); !found.empty()) {
       record.native.more.emplace_back(name, std::move(found));
@@ -320,26 +156,55 @@ void read_native(GMimeMessage* message, const std::string& own_id, Record& recor
   list("to", g_mime_message_get_to(message));
   list("cc", g_mime_message_get_cc(message));
   list("reply_to", g_mime_message_get_reply_to(message));
-  static constexpr std::pair<const char*, const char*> kMarks[] = {
-      {"Auto-Submitted", "auto_submitted"},
-      {"Precedence", "precedence"},
-      {"X-Auto-Response-Suppress", "auto_response_suppress"},
-      {"Return-Path", "return_path"},
-      {"List-Id", "list_id"},
-      {"List-Post", "list_post"},
-      {"List-Unsubscribe", "list_unsubscribe"}};
-  for (const auto& [header, name] : kMarks) {
-    if (const char* value = g_mime_object_get_header(object, header)) {
-      record.native.more.emplace_back(name, clip(text_of(value), 1024));
+  mail::add_marks(ParsedHeaders{GMIME_OBJECT(message)}, record.native);
+}
+
+// Which mail a quote repeats, where the mail says so: by markup, or because it stands under the
+// only attribution and In-Reply-To names what is answered; of several in their order when both are
+// as many.
+void name_quoted(std::vector<mail::QuotedBlock>& blocks, const mail::Thread& thread) {
+  std::vector<std::uint32_t> attributions;  // of the first level, in their order
+  for (const mail::QuotedBlock& block : blocks) {
+    if (block.quoted.depth != 1 || block.forwarded) continue;
+    if (std::find(attributions.begin(), attributions.end(), block.attribution) ==
+        attributions.end())
+      attributions.push_back(block.attribution);
+  }
+  for (mail::QuotedBlock& block : blocks) {
+    block.quoted.native_id = mail::bounded_id(std::move(block.quoted.native_id));
+    if (block.quoted.depth != 1 || block.forwarded || !block.quoted.native_id.empty()) continue;
+    if (attributions.size() == 1) {
+      block.quoted.native_id = thread.answered;
+    } else if (attributions.size() == thread.answered_all.size()) {
+      const auto at = std::find(attributions.begin(), attributions.end(), block.attribution);
+      block.quoted.native_id =
+          thread.answered_all[static_cast<std::size_t>(at - attributions.begin())];
     }
   }
 }
 
+void put_words(mail::MailBody body, const mail::Thread& thread, ReadMail& out) {
+  Record& record = out.record;
+  name_quoted(body.words.blocks, thread);
+  record.text = std::move(body.words.text);
+  for (mail::QuotedBlock& block : body.words.blocks) {
+    record.quoted.push_back(std::move(block.quoted));
+  }
+  record.attachments = std::move(body.files);
+  out.attachments = std::move(body.kept);
+  auto& more = record.native.more;
+  if (body.report.object()) more.emplace_back("report", std::move(body.report));
+  if (!body.protection.empty()) more.emplace_back("protection", std::move(body.protection));
+  if (!body.words.signature.empty())
+    more.emplace_back("signature", std::move(body.words.signature));
+  if (body.words.cut) more.emplace_back("words_cut", true);
+}
+
 ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& options) {
-  ReadMail mail;
+  ReadMail result;
   const auto unreadable = [&](std::string why) {
-    mail.unreadable = std::move(why);
-    return std::move(mail);
+    result.unreadable = std::move(why);
+    return std::move(result);
   };
   if (bytes.starts_with("From "))
     bytes.remove_prefix(std::min(bytes.find('\n'), bytes.size() - 1) + 1);
@@ -363,30 +228,30 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   if (g_mime_header_list_get_count(g_mime_object_get_header_list(object)) == 0) {
     return unreadable("no header");
   }
-  Record& record = mail.record;
+  Record& record = result.record;
   record.kind = Kind::kMail;
-  record.title = text_of(g_mime_message_get_subject(message.get()));
+  record.title = mail::decoded_header(raw_header(object, "Subject"));
   read_author(message.get(), options, record);
-  const std::string own_id = bounded(g_mime_message_get_message_id(message.get()));
-  const auto thread = references(object, "References", own_id);
-  const auto answers = references(object, "In-Reply-To", own_id);
-  if (!answers.empty()) record.in_reply_to = answers.front();
-  record.conversation = !thread.empty()    ? thread.front()
-                        : !answers.empty() ? answers.front()
-                        : !own_id.empty()  ? own_id
-                                           : std::string{id};
-  if (record.in_reply_to.empty() && !thread.empty()) record.in_reply_to = thread.back();
-  read_native(message.get(), own_id, record);
+  const mail::Thread thread =
+      mail::read_thread({.message_id = raw_header(object, "Message-ID"),
+                         .in_reply_to = raw_header(object, "In-Reply-To"),
+                         .references = raw_header(object, "References"),
+                         .thread_index = raw_header(object, "Thread-Index")});
+  record.in_reply_to = thread.answered;
+  const bool by_outlook = !thread.outlook.empty() && (thread.outlook_answer || thread.own.empty());
+  record.conversation = !thread.root.empty()  ? thread.root
+                        : by_outlook          ? "thread-index:" + thread.outlook
+                        : !thread.own.empty() ? thread.own
+                                              : std::string{id};
+  read_native(message.get(), thread, record);
   auto seconds = seconds_of(g_mime_message_get_date(message.get()));
   const auto arrived = received(object);
   if (arrived && (!seconds || std::abs(*seconds - *arrived) > kDay)) seconds = arrived;
-  if (seconds) mail.occurred_at = Time{std::chrono::seconds{*seconds}};
+  if (seconds) result.occurred_at = Time{std::chrono::seconds{*seconds}};
   if (GMimeObject* root = g_mime_message_get_mime_part(message.get())) {
-    Body body;
-    body.walk(root);
-    std::move(body).put_into(record);
+    put_words(mail::read_body(root, options.keep), thread, result);
   }
-  return mail;
+  return result;
 }
 
 }  // namespace

@@ -72,13 +72,13 @@ TEST(MailReader, PrefersPlainTextAndNamesTheFiles) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-TEST(MailReader, KeepsAnHtmlBodyBesideAPlainFooter) {
+TEST(MailReader, ReadsAnHtmlBodyBesideAPlainOne) {
   const ReadMail mail = read(
       "From: a@example.org\nContent-Type: multipart/mixed; boundary=m\n\n"
       "--m\nContent-Type: text/html\n\n<p>words</p>\n"
       "--m\nContent-Type: text/plain\n\n<list>\n--m--\n");
-  EXPECT_EQ(mail.record.text, "");
-  EXPECT_EQ(mail.record.html, "<p>words</p><pre>&lt;list&gt;</pre>");
+  EXPECT_EQ(mail.record.text, "words\n<list>");
+  EXPECT_EQ(mail.record.html, "");
 }
 
 TEST(MailReader, KeepsAForwardedMailAsAFile) {

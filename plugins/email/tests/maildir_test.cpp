@@ -295,6 +295,28 @@ TEST_F(Maildir, RefusesACursorFromAnotherSource) {
   EXPECT_EQ(harness_.poll().status, VOXBUS_PERMANENT);
 }
 
+TEST_F(Maildir, HandsFilesOverOnlyWhereConfigured) {
+  const std::string with_file =
+      "From: nora@example.org\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee\n"
+      "--b\nContent-Type: image/png; name=lamp.png\n\npixels\n--b--\n";
+  deliver(with_file);
+  create();
+  const Outcome named = harness_.drain();
+  ASSERT_EQ(named.items.size(), 1u);
+  EXPECT_TRUE(named.items[0].attachments.empty());
+  EXPECT_THAT(named.items[0].record, HasSubstr(R"("name":"lamp.png")"));
+  Harness keeping{voxbus_plugin_entry};
+  ASSERT_EQ(keeping.create(R"({"maildir":")" + folder_.string() + R"(","attachments":["image/*"]})")
+                .status,
+            VOXBUS_OK);
+  const Outcome kept = keeping.drain();
+  ASSERT_EQ(kept.items.size(), 1u);
+  ASSERT_EQ(kept.items[0].attachments.size(), 1u);
+  EXPECT_EQ(kept.items[0].attachments[0].bytes, "pixels");
+  EXPECT_THAT(keeping.create(R"({"maildir":"/a","attachments":["png"]})").message,
+              HasSubstr("'png' in 'attachments' is not a type"));
+}
+
 TEST_F(Maildir, WantsExactlyOneSource) {
   const auto message = [&](const char* settings) { return harness_.create(settings).message; };
   EXPECT_THAT(message("{}"), HasSubstr("exactly one of 'maildir' and 'mbox'"));

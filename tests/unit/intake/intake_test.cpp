@@ -318,6 +318,24 @@ TEST(SecondCheck, RefusesWhatTheSchemaForbids) {
   }
 }
 
+TEST_F(NormaliserTest, KeepsThePlaceOfAQuoteAmongWordsThatItCleans) {
+  // A control character, a CR before its LF, an e with a combining accent: each is shorter after.
+  const auto record = normalised(
+      R"({"kind":"mail","text":"a\u0007b\r\n\ncafe\u0301\n\nend","quoted":[)"
+      R"({"text":"q","at":6},{"text":"r","at":14},{"text":"s","at":17},{"text":"t","at":999}]})");
+  ASSERT_FALSE(item.quarantined) << item.record;
+  const std::string text{record.at("text").get_string()};
+  ASSERT_EQ(text, "ab\n\ncaf\xC3\xA9\n\nend");
+  const auto& quoted = record.at("quoted").get_array();
+  const auto behind = [&](std::size_t i) {
+    return text.substr(static_cast<std::size_t>(quoted[i].at("at").as_int64()));
+  };
+  EXPECT_EQ(behind(0), "caf\xC3\xA9\n\nend");
+  EXPECT_EQ(behind(1), "end");
+  EXPECT_EQ(behind(2), "");
+  EXPECT_EQ(behind(3), "");
+}
+
 TEST_F(NormaliserTest, LeavesOutWhatHasNoMeaning) {
   const auto record = normalised(
       R"({"kind":"mail","quoted":[{"text":"q","depth":-3,"at":-1},{"text":"r","depth":5000}],

@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail/attribution.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "kit/mail/words.hpp"
+
+namespace voxbus::kit::mail {
+namespace {
+
+constexpr std::size_t kMostTokens = 64;
+constexpr std::size_t kMostNameTokens = 6;
+constexpr std::size_t kMostColons = 12;
+
+struct Token {
+  std::string_view text;  // with its punctuation
+  std::size_t at = 0;
+  bool ends_clause = false;  // a comma follows
+};
+
+// The token in lower case without quotes, brackets, commas around it.
+std::string bare(std::string_view token) {
+  constexpr std::string_view kAround = "\"'*,;()[]<>.:_|";
+  while (!token.empty() && kAround.find(token.front()) != kAround.npos) token.remove_prefix(1);
+  while (!token.empty() && kAround.find(token.back()) != kAround.npos) token.remove_suffix(1);
+  return lower_ascii(token);
+}
+
+bool has_digit(std::string_view text) { return std::any_of(text.begin(), text.end(), is_digit); }
+
+std::vector<Token> tokens_of(std::string_view text) {
+  constexpr std::string_view kWideComma = "\xEF\xBC\x8C";
+  std::vector<Token> out;
+  std::size_t at = 0;
+  while (at < text.size() && out.size() < kMostTokens) {
+    if (const std::size_t blank = leading_blank(text.substr(at))) {
+      at += blank;
+      continue;
+    }
+    const std::size_t begin = at;
+    bool clause = false;
+    while (at < text.size() && leading_blank(text.substr(at)) == 0) {
+      if (text.substr(at).starts_with(kWideComma)) {
+        clause = true;
+        break;
+      }
+      ++at;
+    }
+    if (at > begin) {
+      const std::string_view token = text.substr(begin, at - begin);
+      out.push_back({token, begin, clause || token.back() == ','});
+    }
+    if (clause) at += kWideComma.size();
+  }
+  return out;
+}
+
+struct Address {
+  std::size_t begin = 0;  // with its bracket
+  std::size_t end = 0;
+  std::string_view text;
+};
+
+// The last address; archives that cut them ("name...@host") are understood.
+std::optional<Address> last_address(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == text.npos || at == 0 || at + 1 >= text.size()) return std::nullopt;
+  constexpr std::string_view kStops = " \t<>()[]\"',;:|";
+  std::size_t begin = at;
+  while (begin > 0 && kStops.find(text[begin - 1]) == kStops.npos &&
+         !text.substr(0, begin).ends_with(kNoBreakSpace)) {
+    --begin;
+  }
+  std::size_t end = at + 1;
+  while (end < text.size() && kStops.find(text[end]) == kStops.npos &&
+         leading_blank(text.substr(end)) == 0) {
+    ++end;
+  }
+  if (begin == at || end == at + 1) return std::nullopt;
+  Address found{begin, end, text.substr(begin, end - begin)};
+  if (starts_with_ascii(text.substr(0, found.begin).substr(found.begin >= 7 ? found.begin - 7 : 0),
+                        "mailto:") &&
+      found.begin >= 7) {
+    found.begin -= 7;
+  }
+  constexpr std::string_view kOpen = "<([";
+  constexpr std::string_view kClose = ">)]";
+  while (found.begin > 0 && kOpen.find(text[found.begin - 1]) != kOpen.npos) --found.begin;
+  while (found.end < text.size() && kClose.find(text[found.end]) != kClose.npos) ++found.end;
+  return found;
+}
+
+std::string unquoted(std::string_view name) {
+  // "'Ada' via Lamps", as lists write that send in somebody's name.
+  if (const std::size_t via = name.find("' via "); via != name.npos) name = name.substr(0, via + 1);
+  name = trimmed(name);
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string_view mark : {"\"", "'", "*", ",", ";", "|", "-", "“", "”", "„", "‘", "’",
+                                        "[", "]", "，", "­", "\xE2\x80\x8E", "\xE2\x80\x8F"}) {
+      if (name.starts_with(mark)) name.remove_prefix(mark.size()), again = true;
+      if (name.ends_with(mark)) name.remove_suffix(mark.size()), again = true;
+    }
+    if (const std::string_view less = trimmed(name); less.size() != name.size()) {
+      name = less;
+      again = true;
+    }
+  }
+  if (name.size() > 2 && name.front() == '(' && name.back() == ')') {
+    name = name.substr(1, name.size() - 2);
+  }
+  return std::string{name};
+}
+
+bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
+  const std::string word = bare(tokens[i].text);
+  if (word.empty()) return tokens[i].text.find_first_of("\"'*") == tokens[i].text.npos;
+  if (tokens[i].text.front() == '<' || tokens[i].text.find('@', 1) != std::string_view::npos)
+    return true;
+  // "nora77" is a name, "10:00", "5th" and "GMT+1" are none.
+  if (has_digit(word)) {
+    return !is_ascii_letter(word.front()) ||
+           std::none_of(tokens[i].text.begin(), tokens[i].text.end(),
+                        [](char c) { return c >= 'a' && c <= 'z'; });
+  }
+  if (is_between_date_and_name(word)) return true;
+  if (!is_day_or_month(word)) return false;
+  // "May" and "June" are names as well: a date has a figure beside it.
+  const bool figure_before = i > 0 && has_digit(tokens[i - 1].text) && !tokens[i - 1].ends_clause &&
+                             tokens[i - 1].text.find(':') == std::string_view::npos;
+  const bool figure_after = i + 1 < tokens.size() && has_digit(tokens[i + 1].text);
+  return i == 0 || figure_before || figure_after || tokens[i].ends_clause;
+}
+
+// "van", "de": inside a name, where one stands before it.
+bool is_particle(std::string_view word) {
+  static constexpr std::string_view kParticles[] = {
+      "van", "von", "de",  "del", "della", "da", "di",  "der", "den", "la",  "le",  "el", "al",
+      "bin", "ibn", "zu",  "zur", "zum",   "du", "dos", "das", "do",  "ter", "ten", "af", "av",
+      "of",  "the", "und", "and", "y",     "e",  "i",   "og",  "och", "via", "und"};
+  return std::find(std::begin(kParticles), std::end(kParticles), word) != std::end(kParticles);
+}
+
+bool is_capital(std::string_view token) {
+  while (!token.empty() && std::string_view{"\"'*("}.find(token.front()) != std::string_view::npos)
+    token.remove_prefix(1);
+  return !token.empty() && ((token.front() >= 'A' && token.front() <= 'Z') ||
+                            static_cast<unsigned char>(token.front()) >= 0xC3);
+}
+
+// Whether a particle at `i` follows a name, past other particles.
+bool inside_name(const std::vector<Token>& tokens, std::size_t i) {
+  while (i > 0 && is_particle(bare(tokens[i].text)) && !is_capital(tokens[i].text)) --i;
+  return is_capital(tokens[i].text) && !tokens[i].ends_clause && !stops_name(tokens, i);
+}
+
+// The name that ends before token `end`, from behind.
+std::string name_before(std::string_view text, const std::vector<Token>& tokens, std::size_t end) {
+  while (end > 0 && is_around_wrote(bare(tokens[end - 1].text))) --end;
+  std::size_t begin = end;
+  while (begin > 0 && end - begin < kMostNameTokens) {
+    const std::string word = bare(tokens[begin - 1].text);
+    const bool inside = begin != end && is_particle(word) && inside_name(tokens, begin - 1);
+    if (!inside && stops_name(tokens, begin - 1)) break;
+    // A word of a language that we do not have, between date and name.
+    const char first = tokens[begin - 1].text.front();
+    if (!inside && begin != end && first >= 'a' && first <= 'z' && is_capital(tokens[begin].text))
+      break;
+    // "10:00, Nora" is parted by the figure already; "Ørsted, Nora" is one name.
+    if (tokens[begin - 1].ends_clause && begin != end && end - begin >= 3) break;
+    --begin;
+  }
+  if (begin == end) return {};
+  const std::size_t from = tokens[begin].at;
+  const Token& last = tokens[end - 1];
+  return unquoted(text.substr(from, last.at + last.text.size() - from));
+}
+
+std::string name_from(std::string_view text, const std::vector<Token>& tokens, std::size_t begin) {
+  while (begin < tokens.size() && is_around_wrote(bare(tokens[begin].text))) ++begin;
+  std::size_t end = begin;
+  while (end < tokens.size() && end - begin < kMostNameTokens && !stops_name(tokens, end)) {
+    if (tokens[end++].ends_clause) break;
+  }
+  if (begin == end) return {};
+  const Token& last = tokens[end - 1];
+  return unquoted(text.substr(tokens[begin].at, last.at + last.text.size() - tokens[begin].at));
+}
+
+struct Evidence {
+  bool date = false;
+  bool time = false;
+};
+
+Evidence evidence_in(std::string_view text) {
+  Evidence found;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!is_digit(text[i])) continue;
+    std::size_t end = i;
+    while (end < text.size() && is_digit(text[end])) ++end;
+    const std::size_t count = end - i;
+    const std::string_view after = text.substr(end);
+    const char next = end + 1 < text.size() ? text[end] : '\0';
+    const bool figure_after = next != '\0' && is_digit(text[end + 1]);
+    if (count == 4 && (text[i] == '1' || text[i] == '2')) found.date = true;
+    if (count <= 2 && figure_after && next == ':') found.time = true;
+    if (count <= 2 && figure_after && next == '.') found.time = true;  // 10.00, or a date
+    if (count <= 2 && next == 'h') found.time = true;
+    if (count <= 4 && figure_after && (next == '/' || next == '-' || next == '.')) {
+      const std::size_t third = text.find_first_not_of("0123456789", end + 1);
+      if (third != text.npos && third + 1 < text.size() && text[third] == next &&
+          is_digit(text[third + 1])) {
+        found.date = true;
+      }
+    }
+    for (const std::string_view unit : {"年", "月", "년", "월"}) {
+      if (after.starts_with(unit)) found.date = true;
+    }
+    i = end;
+  }
+  return found;
+}
+
+bool starts_with_lead(std::string_view lower, std::span<const std::string_view> leads) {
+  return std::any_of(leads.begin(), leads.end(), [&](std::string_view lead) {
+    if (!lower.starts_with(lead)) return false;
+    const std::string_view rest = lower.substr(lead.size());
+    return !rest.empty() && (!is_letter_byte(rest.front()) || leading_blank(rest) > 0 ||
+                             static_cast<unsigned char>(lead.back()) >= 0xE0);
+  });
+}
+
+// "a. Next": a sentence ends inside, so the words before it are prose. Abbreviations are short.
+bool has_sentence_end(std::string_view text) {
+  for (std::size_t i = 3; i + 2 < text.size(); ++i) {
+    const bool stop = text[i] == '.' || text[i] == '!' || text[i] == '?';
+    if (!stop || text[i + 1] != ' ') continue;
+    std::size_t begin = i;
+    while (begin > 0 && is_letter_byte(text[begin - 1])) --begin;
+    const std::string_view word = text.substr(begin, i - begin);
+    const auto letters = std::count_if(word.begin(), word.end(), [](char c) {
+      return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    });
+    if (text[i] != '.') return true;
+    if (letters >= 5 && !is_day_or_month(lower_ascii(word))) return true;
+  }
+  return false;
+}
+
+// The reading of text[0, colon) as an attribution that begins at 0.
+std::optional<Attribution> reading(std::string_view head) {
+  head = trimmed_right(head);
+  if (head.size() < 3) return std::nullopt;
+  const std::string whole = lower_ascii(head);
+  const bool quoting = starts_with_lead(whole, quoting_leads());
+  if (quoting) {  // its words are no part of the name
+    for (const std::string_view lead : quoting_leads()) {
+      if (!whole.starts_with(lead)) continue;
+      head = trimmed_left(head.substr(lead.size()));
+      break;
+    }
+  }
+  const std::vector<Token> tokens = tokens_of(head);
+  if (tokens.empty() || tokens.size() == kMostTokens) return std::nullopt;
+  const std::string lower = lower_ascii(head);
+  std::size_t verb = tokens.size();  // the last one
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::string word = lower_ascii(tokens[i].text);
+    if (is_wrote(word) || is_wrote(bare(word))) verb = i;
+  }
+  bool suffix = false;
+  if (static_cast<unsigned char>(head.back()) >= 0x80) {
+    for (const std::string_view end : wrote_suffixes()) suffix = suffix || head.ends_with(end);
+  }
+  const auto address = last_address(head);
+  const Evidence evidence = evidence_in(head);
+  const bool has_verb = verb < tokens.size() || suffix;
+  const bool lead = starts_with_lead(lower, attribution_leads());
+  const bool address_ends = address && head.size() - address->end <= 1;
+  const bool bracket_ends = head.back() == ']' || head.back() == ')';
+  // "Ada (Mon, 05 Jan 2026 10:00:00 +0100):"
+  if (!has_verb && !quoting && !address && head.back() == ')' && evidence.date && evidence.time) {
+    const std::string_view name = trimmed(head.substr(0, head.rfind('(')));
+    const std::vector<Token> parts = tokens_of(name);
+    if (parts.empty() || parts.size() > 4 || has_digit(name)) return std::nullopt;
+    if (!std::all_of(parts.begin(), parts.end(), [](const Token& part) {
+          return is_capital(part.text) || is_particle(bare(part.text));
+        })) {
+      return std::nullopt;
+    }
+    return Attribution{.author = unquoted(name), .weight = 6};
+  }
+  if (!has_verb && !quoting &&
+      !(address && (evidence.date || evidence.time) && (address_ends || bracket_ends))) {
+    return std::nullopt;
+  }
+  if (has_sentence_end(head)) return std::nullopt;
+
+  Attribution found;
+  if (address && (!has_verb || suffix || verb == tokens.size() ||
+                  // An address among the words of a sentence is no author.
+                  address->begin >= tokens[verb].at || head.size() - address->end < 160)) {
+    std::size_t before = 0;
+    while (before < tokens.size() &&
+           tokens[before].at + tokens[before].text.size() <= address->begin)
+      ++before;
+    found.author = name_before(head, tokens, before);
+    // "<nora@example.org>" may be glued to the name: Nora<nora@example.org>
+    if (before < tokens.size() && tokens[before].at < address->begin) {
+      const std::string glued =
+          unquoted(head.substr(tokens[before].at, address->begin - tokens[before].at));
+      if (!glued.empty() && !has_digit(glued)) {
+        found.author += (found.author.empty() ? "" : " ") + glued;
+      }
+    }
+    if (found.author.empty()) {  // nora@example.org (Nora Ørsted) writes:
+      const std::string_view rest = trimmed_left(head.substr(address->end));
+      const std::size_t close = rest.find(')');
+      if (rest.starts_with('(') && close != rest.npos) {
+        found.author = unquoted(rest.substr(1, close - 1));
+      }
+    }
+    if (found.author.empty()) found.author = std::string{address->text};
+  } else if (verb < tokens.size()) {
+    std::size_t after = verb + 1;
+    while (after < tokens.size() && is_around_wrote(bare(tokens[after].text))) ++after;
+    if (after < tokens.size()) found.author = name_from(head, tokens, after);
+    if (found.author.empty() || after == tokens.size()) {
+      found.author = name_before(head, tokens, verb);
+    }
+    if (found.author.empty()) return std::nullopt;
+    // Prose: "the manual that came with the lamp wrote:"
+    if (!evidence.date && !evidence.time && tokens.size() > 5) return std::nullopt;
+    if (after < tokens.size() && !evidence.date && !evidence.time && verb > 0 &&
+        !is_first_person(bare(tokens[0].text)) && tokens.size() - after > 4) {
+      return std::nullopt;
+    }
+  } else if (suffix) {
+    std::string_view name = head;
+    for (const std::string_view end : wrote_suffixes()) {
+      if (name.ends_with(end)) name.remove_suffix(end.size());
+    }
+    for (const std::string_view end : {"님이", "님", "さんが", "さんは", "が", "は", "さん", " "}) {
+      if (name.ends_with(end)) name.remove_suffix(end.size());
+    }
+    const std::vector<Token> rest = tokens_of(name);
+    found.author = name_before(name, rest, rest.size());
+    if (found.author.empty()) return std::nullopt;
+  } else {
+    return std::nullopt;
+  }
+  const std::string author = lower_ascii(found.author);
+  if (!address && (is_first_person(author) || found.author.size() > 120)) return std::nullopt;
+
+  const std::string first = bare(tokens[0].text);
+  const bool starts_well =
+      lead || quoting || has_digit(first) || is_day_or_month(first) ||
+      (address && address->begin < 64 && tokens_of(head.substr(0, address->begin)).size() <= 5);
+  found.weight = 2;
+  if (address || quoting) found.weight = 4;
+  if (evidence.date || evidence.time) found.weight = 6;
+  if (evidence.date && (address || evidence.time) && starts_well) found.weight = 8;
+  if (lead && found.weight >= 6) ++found.weight;
+  found.certain =
+      evidence.date && (address || (evidence.time && author != "you")) && starts_well && has_verb;
+  return found;
+}
+
+// Whether there is a verb or an address at all: most lines with a colon have neither.
+bool may_name_somebody(std::string_view text) {
+  text = text.substr(0, kLongestAttribution);
+  if (text.find('@') != text.npos || text.find("):") != text.npos) return true;
+  for (const std::string_view end : wrote_suffixes()) {
+    if (text.find(end) != text.npos) return true;
+  }
+  std::string word;
+  for (std::size_t at = 0; at <= text.size(); ++at) {
+    const bool blank = at == text.size() || text[at] == ' ' || text[at] == ':' ||
+                       text[at] == '\t' || text[at] == '\xC2' || text[at] == '\xE2';
+    if (!blank) {
+      word += lower_ascii(text[at]);
+      continue;
+    }
+    if (!word.empty() && (is_wrote(word) || is_wrote(bare(word)))) return true;
+    word.clear();
+  }
+  return starts_with_lead(lower_ascii(text), quoting_leads());
+}
+
+// Where an attribution may begin after own words in the same line.
+std::size_t inner_lead(std::string_view lower) {
+  std::size_t best = lower.npos;
+  for (const std::string_view lead : attribution_leads()) {
+    if (!is_ascii_letter(lead.front()) || lead.size() < 2) continue;
+    for (std::size_t at = find_phrase(lower, lead, 1); at != lower.npos;
+         at = find_phrase(lower, lead, at + 1)) {
+      const std::string_view after = lower.substr(at + lead.size(), 24);
+      if (!has_digit(after)) continue;
+      const std::string_view before = trimmed_right(lower.substr(0, at));
+      const char end = before.empty() ? '.' : before.back();
+      if (end != '.' && end != '!' && end != '?' && end != ',' && end != ')' && end != ';')
+        continue;
+      if (best == lower.npos || at > best) best = at;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+bool may_end_attribution(std::string_view text) {
+  if (text.size() > 4 * kLongestAttribution) return false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == ':') {
+      const bool figures =
+          at > 0 && at + 1 < text.size() && is_digit(text[at - 1]) && is_digit(text[at + 1]);
+      if (!figures && !text.substr(at).starts_with("://")) return true;
+    } else if (c == '\xEF' && text.substr(at).starts_with(kWideColon)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<Attribution> find_attribution(std::string_view text) {
+  std::optional<Attribution> best;
+  if (!may_name_somebody(text)) return best;
+  std::size_t colons = 0;
+  const std::size_t limit = std::min(text.size(), kLongestAttribution);
+  for (std::size_t at = 0; at < limit && colons < kMostColons; ++at) {
+    std::string_view marker;
+    if (text[at] == ':') {
+      marker = ":";
+      const bool figures =
+          at > 0 && at + 1 < text.size() && is_digit(text[at - 1]) && is_digit(text[at + 1]);
+      if (figures || text.substr(at).starts_with("://")) continue;
+      if (starts_with_ascii(text.substr(0, at).substr(at >= 6 ? at - 6 : 0), "mailto")) continue;
+    } else if (text[at] == '\xEF' && text.substr(at).starts_with(kWideColon)) {
+      marker = kWideColon;
+    } else {
+      continue;
+    }
+    ++colons;
+    const std::string_view head = text.substr(0, at);
+    auto found = reading(head);
+    const std::string lower = lower_ascii(head);
+    if (const std::size_t inner = inner_lead(lower); inner != lower.npos) {
+      auto later = reading(head.substr(inner));
+      if (later && later->certain && (!found || later->weight >= found->weight)) {
+        later->begin = inner;
+        found = std::move(later);
+      }
+    }
+    if (!found || (best && best->weight >= found->weight)) continue;
+    found->end = at + marker.size();
+    best = std::move(found);
+  }
+  return best;
+}
+
+std::string attributed_author(std::string_view text) {
+  if (auto found = find_attribution(text)) return found->author;
+  const auto address = last_address(text);
+  if (!address) return {};
+  const std::vector<Token> tokens = tokens_of(text.substr(0, address->begin));
+  std::string name = name_before(text, tokens, tokens.size());
+  return name.empty() ? std::string{address->text} : name;
+}
+
+std::string shown_name(std::string_view mailbox) {
+  mailbox = trimmed(mailbox);
+  if (mailbox.size() > kLongestAttribution) mailbox = mailbox.substr(0, kLongestAttribution);
+  const std::size_t open = mailbox.find_first_of("<[");
+  if (open != mailbox.npos && open > 0) {
+    std::string name = unquoted(mailbox.substr(0, open));
+    if (!name.empty()) return name;
+  }
+  if (const auto address = last_address(mailbox)) {
+    std::string name = unquoted(mailbox.substr(0, address->begin));
+    return name.empty() ? std::string{address->text} : name;
+  }
+  return unquoted(mailbox);
+}
+
+HeaderLine header_line(std::string_view line) {
+  line = trimmed(line);
+  while (line.starts_with('*') || line.starts_with('>') || line.starts_with('|'))
+    line = trimmed_left(line.substr(1));
+  std::size_t colon = line.substr(0, 48).find(':');
+  std::size_t length = 1;
+  if (const std::size_t wide = line.substr(0, 48).find(kWideColon);
+      wide != line.npos && (colon == line.npos || wide < colon)) {
+    colon = wide;
+    length = kWideColon.size();
+  }
+  if (colon == line.npos || colon == 0) return {};
+  std::string_view name = trimmed(line.substr(0, colon));
+  while (name.ends_with('*')) name = trimmed_right(name.substr(0, name.size() - 1));
+  // Some pad the names of two characters with a wide blank: 主　题
+  std::string compact;
+  if (const std::size_t pad = name.find(kWideSpace); pad != name.npos) {
+    compact = std::string{name.substr(0, pad)} + std::string{name.substr(pad + kWideSpace.size())};
+    name = compact;
+  }
+  const HeaderRole role = header_role(lower_ascii(name));
+  std::string_view value = trimmed(line.substr(colon + length));
+  while (value.starts_with('*')) value = trimmed_left(value.substr(1));
+  return role == HeaderRole::kNone ? HeaderLine{} : HeaderLine{role, value};
+}
+
+bool is_header_row(std::string_view line, std::string& author) {
+  if (line.size() > 4 * kLongestAttribution) line = line.substr(0, 4 * kLongestAttribution);
+  const HeaderLine first = header_line(line);
+  if (first.role != HeaderRole::kFrom) return false;
+  int roles = 0;
+  std::size_t cut = first.value.size();
+  for (std::size_t at = 0; at < first.value.size(); ++at) {
+    if (first.value[at] != ':' || at == 0) continue;
+    std::size_t begin = at;
+    while (begin > 0 && leading_blank(first.value.substr(begin - 1)) == 0) --begin;
+    std::string_view name = first.value.substr(begin, at - begin);
+    while (name.starts_with('*')) name.remove_prefix(1);
+    const HeaderRole role = header_role(lower_ascii(name));
+    if (role == HeaderRole::kNone) continue;
+    if (roles++ == 0) cut = begin;
+    if (role == HeaderRole::kSubject && roles >= 2) {
+      author = shown_name(first.value.substr(0, cut));
+      return true;
+    }
+  }
+  return false;
+}
+
+Announcement announcement(std::string_view line) {
+  line = trimmed(line);
+  if (line.size() < 5 || line.size() > 240) return Announcement::kNone;
+  if (line.size() >= 10 && line.find_first_not_of("_") == line.npos) return Announcement::kRule;
+  constexpr std::string_view kDashes = "-=_*~";
+  std::size_t before = 0;
+  std::size_t after = 0;
+  std::string_view words = line;
+  while (!words.empty() && (kDashes.find(words.front()) != kDashes.npos || words.front() == ' ')) {
+    before += words.front() == ' ' ? 0 : 1;
+    words.remove_prefix(1);
+  }
+  while (!words.empty() && (kDashes.find(words.back()) != kDashes.npos || words.back() == ' ')) {
+    after += words.back() == ' ' ? 0 : 1;
+    words.remove_suffix(1);
+  }
+  const bool dashed = before >= 2 && (after >= 2 || before >= 5);
+  const bool colon = words.ends_with(':') || words.ends_with(kWideColon);
+  if (!dashed && !(colon && words.size() < 80)) return Announcement::kNone;
+  const std::string lower = lower_ascii(words);
+  for (const std::string_view phrase : forward_phrases()) {
+    if (lower.find(phrase) != lower.npos && (dashed || lower.size() <= phrase.size() + 24)) {
+      return Announcement::kForward;
+    }
+  }
+  if (!dashed) return Announcement::kNone;
+  for (const std::string_view phrase : original_phrases()) {
+    if (lower.find(phrase) != lower.npos) return Announcement::kOriginal;
+  }
+  return Announcement::kNone;
+}
+
+}  // namespace voxbus::kit::mail

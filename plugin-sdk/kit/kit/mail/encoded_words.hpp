@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Header values to UTF-8: encoded words of RFC 2047, and what programs make of them: inside
+// quotation marks, without blanks between, with blanks within, characters cut between two words,
+// wrong padding, unknown charsets, raw bytes beside. Pure, linear.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace voxbus::kit::mail {
+
+// One line: folds become a blank, and so does every control character that was encoded, because a
+// line break in a header is somebody's attempt at a second header.
+std::string decoded_header(std::string_view value);
+
+}  // namespace voxbus::kit::mail

@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail/html_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+#include <vector>
+
+#include "kit/mail/html_tokens.hpp"
+#include "kit/mail/words.hpp"
+
+namespace voxbus::kit::mail {
+namespace {
+
+constexpr std::size_t kMostOpen = 128;  // elements that mean something, inside each other
+constexpr std::size_t kMostCites = 1000;
+constexpr std::size_t kLongestLink = 2048;
+
+enum class Tag : std::uint8_t {
+  kOther,
+  kBlock,
+  kSpaced,
+  kBreak,
+  kRule,
+  kItem,
+  kCell,
+  kRow,
+  kLink,
+  kImage,
+  kPre,
+  kQuote,
+  kUnseen,
+  kOrdered,
+  kUnordered,
+  kParagraph,
+  kDiv,
+  kBody
+};
+
+Tag tag_of(std::string_view name) {
+  static const std::unordered_map<std::string_view, Tag> kTags{
+      {"p", Tag::kParagraph},      {"div", Tag::kDiv},         {"br", Tag::kBreak},
+      {"hr", Tag::kRule},          {"li", Tag::kItem},         {"td", Tag::kCell},
+      {"th", Tag::kCell},          {"tr", Tag::kRow},          {"table", Tag::kBlock},
+      {"a", Tag::kLink},           {"img", Tag::kImage},       {"pre", Tag::kPre},
+      {"blockquote", Tag::kQuote}, {"script", Tag::kUnseen},   {"style", Tag::kUnseen},
+      {"title", Tag::kUnseen},     {"template", Tag::kUnseen}, {"object", Tag::kUnseen},
+      {"svg", Tag::kUnseen},       {"select", Tag::kUnseen},   {"textarea", Tag::kUnseen},
+      {"ol", Tag::kOrdered},       {"ul", Tag::kUnordered},    {"dir", Tag::kUnordered},
+      {"h1", Tag::kSpaced},        {"h2", Tag::kSpaced},       {"h3", Tag::kSpaced},
+      {"h4", Tag::kSpaced},        {"h5", Tag::kSpaced},       {"h6", Tag::kSpaced},
+      {"dl", Tag::kSpaced},        {"dt", Tag::kBlock},        {"dd", Tag::kBlock},
+      {"article", Tag::kBlock},    {"section", Tag::kBlock},   {"header", Tag::kBlock},
+      {"footer", Tag::kBlock},     {"form", Tag::kBlock},      {"address", Tag::kBlock},
+      {"center", Tag::kBlock},     {"caption", Tag::kBlock},   {"tbody", Tag::kBlock},
+      {"thead", Tag::kBlock},      {"fieldset", Tag::kBlock},  {"figure", Tag::kBlock},
+      {"main", Tag::kBlock},       {"nav", Tag::kBlock},       {"aside", Tag::kBlock},
+      {"details", Tag::kBlock},    {"summary", Tag::kBlock},   {"body", Tag::kBody}};
+  if (name.size() > 10) return Tag::kOther;
+  std::array<char, 10> lower{};
+  for (std::size_t i = 0; i < name.size(); ++i) lower[i] = lower_ascii(name[i]);
+  const auto found = kTags.find(std::string_view{lower.data(), name.size()});
+  return found == kTags.end() ? Tag::kOther : found->second;
+}
+
+bool is_void(std::string_view name) {
+  for (const std::string_view one : {"br", "hr", "img", "input", "meta", "link", "col", "area",
+                                     "base", "embed", "wbr", "source", "track", "param"}) {
+    if (equal_ascii(name, one)) return true;
+  }
+  return false;
+}
+
+// A style without its blanks, in lower case, to be searched.
+std::string compact_style(std::string_view attributes) {
+  std::string style = lower_ascii(html_attribute(attributes, "style"));
+  std::erase_if(style, [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; });
+  return style;
+}
+
+bool declares(const std::string& style, std::string_view property) {
+  for (std::size_t at = style.find(property); at != style.npos; at = style.find(property, at + 1)) {
+    const bool begins = at == 0 || style[at - 1] == ';';
+    const std::size_t end = at + property.size();
+    const bool ends = end == style.size() || (!is_digit(style[end]) && style[end] != '.');
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+// "0", "0px", "0.0em": nothing to see.
+bool is_nothing(const std::string& style, std::string_view property) {
+  const std::size_t at = style.find(property);
+  if (at == style.npos || (at > 0 && style[at - 1] != ';')) return false;
+  std::size_t i = at + property.size();
+  if (i == style.size() || style[i] != '0') return false;
+  while (i < style.size() && (style[i] == '0' || style[i] == '.')) ++i;
+  return i == style.size() || !is_digit(style[i]);
+}
+
+bool is_hidden(std::string_view attributes, const std::string& style) {
+  if (declares(style, "display:none") || declares(style, "visibility:hidden") ||
+      declares(style, "mso-hide:all") || is_nothing(style, "opacity:") ||
+      is_nothing(style, "font-size:") || is_nothing(style, "max-height:")) {
+    return true;
+  }
+  return has_html_attribute(attributes, "hidden");
+}
+
+bool names(const std::string& classes, std::string_view one) {
+  for (std::size_t at = classes.find(one); at != classes.npos; at = classes.find(one, at + 1)) {
+    const std::size_t end = at + one.size();
+    if ((at == 0 || classes[at - 1] == ' ') && (end == classes.size() || classes[end] == ' '))
+      return true;
+  }
+  return false;
+}
+
+struct Element {
+  std::string name;
+  std::size_t same = 0;  // elements of this name open inside it
+  bool hidden = false;
+  bool quote = false;
+  bool pre = false;
+  LineMark mark = LineMark::kNone;
+  std::uint16_t cite = 0;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view html) : tokens_{html} {}
+
+  HtmlLines read() {
+    for (HtmlToken token = tokens_.next(); token.kind != HtmlToken::Kind::kEnd;
+         token = tokens_.next()) {
+      if (full_) break;
+      switch (token.kind) {
+        case HtmlToken::Kind::kText:
+          text(token.text);
+          break;
+        case HtmlToken::Kind::kOpen:
+          open(token);
+          break;
+        case HtmlToken::Kind::kClose:
+          close(token);
+          break;
+        case HtmlToken::Kind::kEnd:
+          break;
+      }
+    }
+    end_line();
+    return finish();
+  }
+
+ private:
+  struct Span {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    MailLine line;
+  };
+
+  void open(const HtmlToken& token) {
+    const Tag tag = tag_of(token.name);
+    if (tag == Tag::kOther && token.attributes.empty()) return count(token.name);
+    // A paragraph ends where the next block begins.
+    if (tag != Tag::kOther && tag != Tag::kBreak && tag != Tag::kLink && tag != Tag::kImage &&
+        !open_.empty() && open_.back().name == "p") {
+      leave(open_.size() - 1);
+    }
+    const bool plain_tag = token.attributes.size() < 2;
+    const std::string style = plain_tag ? std::string{} : compact_style(token.attributes);
+    Element element;
+    element.hidden = tag == Tag::kUnseen || (!plain_tag && is_hidden(token.attributes, style));
+    if (!plain_tag && (tag == Tag::kDiv || tag == Tag::kBlock || tag == Tag::kParagraph ||
+                       tag == Tag::kPre || tag == Tag::kQuote || tag == Tag::kOther)) {
+      classify(tag, token.attributes, style, element);
+    } else if (tag == Tag::kQuote) {
+      element.quote = true;
+    }
+    element.pre = tag == Tag::kPre || declares(style, "white-space:pre-wrap") ||
+                  declares(style, "white-space:pre") || declares(style, "white-space:pre-line");
+    if (hidden_ == 0 && !element.hidden) shape(tag, token, style);
+    if (is_void(token.name)) return;
+    if (element.hidden || element.quote || element.pre || element.mark != LineMark::kNone) {
+      enter(token.name, std::move(element));
+    } else {
+      count(token.name);
+    }
+  }
+
+  void close(const HtmlToken& token) {
+    const Tag tag = tag_of(token.name);
+    if (hidden_ == 0) unshape(tag);
+    for (std::size_t i = open_.size(); i-- > 0;) {
+      if (!equal_ascii(open_[i].name, token.name)) continue;
+      if (open_[i].same > 0) {
+        --open_[i].same;
+      } else {
+        leave(i);
+      }
+      return;
+    }
+  }
+
+  void count(std::string_view name) {
+    for (std::size_t i = open_.size(); i-- > 0;) {
+      if (equal_ascii(open_[i].name, name)) {
+        // Those that need no end tag would never be counted down.
+        if (name.size() <= 2 && (equal_ascii(name, "p") || equal_ascii(name, "li"))) return;
+        ++open_[i].same;
+        return;
+      }
+    }
+  }
+
+  void enter(std::string_view name, Element element) {
+    if (open_.size() == kMostOpen) return count(name);
+    if (element.quote || element.mark != LineMark::kNone) break_line();
+    if (element.quote || element.mark != LineMark::kNone) end_line();
+    element.name = lower_ascii(name.substr(0, 32));
+    hidden_ += element.hidden ? 1 : 0;
+    depth_ += element.quote ? 1 : 0;
+    pre_ += element.pre ? 1 : 0;
+    if (element.mark != LineMark::kNone) marks_.push_back(element.mark);
+    if (element.cite) cited_.push_back(element.cite);
+    open_.push_back(std::move(element));
+  }
+
+  // Ends the elements from `from` on.
+  void leave(std::size_t from) {
+    while (open_.size() > from) {
+      const Element& element = open_.back();
+      if (element.quote || element.mark != LineMark::kNone) end_line();
+      hidden_ -= element.hidden ? 1 : 0;
+      depth_ -= element.quote ? 1 : 0;
+      pre_ -= element.pre ? 1 : 0;
+      if (element.mark != LineMark::kNone) marks_.pop_back();
+      if (element.cite) cited_.pop_back();
+      open_.pop_back();
+    }
+  }
+
+  // What mail programs mean by an element.
+  void classify(Tag tag, std::string_view attributes, const std::string& style, Element& element) {
+    const std::string classes = html_attribute(attributes, "class", 512);
+    const std::string id = html_attribute(attributes, "id", 128);
+    if (tag == Tag::kQuote) {
+      const bool indented = classes.empty() && html_attribute(attributes, "type", 16).empty() &&
+                            (declares(style, "border:none") ||
+                             declares(style, "border-width:0px") || is_nothing(style, "border:"));
+      element.quote = !indented;  // Gmail's and Word's "increase indent" are blockquotes as well
+      std::string cite = html_attribute(attributes, "cite", 1024);
+      if (starts_with_ascii(cite, "mid:") && cites_.size() < kMostCites) {
+        cite.erase(0, 4);
+        cites_.push_back(unescaped(cite));
+        element.cite = static_cast<std::uint16_t>(cites_.size());
+      }
+      return;
+    }
+    if (tag == Tag::kDiv) {
+      if (names(classes, "yahoo_quoted") || html_attribute(attributes, "name", 16) == "quote" ||
+          style.find("border:none;border-left:solid") != style.npos) {
+        element.quote = true;
+      }
+      if (id == "divRplyFwdMsg" || id == "x_divRplyFwdMsg" ||
+          names(classes, "OutlookMessageHeader") ||
+          style.find("border:none;border-top:solid") != style.npos) {
+        element.mark = LineMark::kHeader;
+      }
+    }
+    if (names(classes, "gmail_attr") || names(classes, "moz-cite-prefix")) {
+      element.mark = LineMark::kAttribution;
+    } else if (names(classes, "gmail_signature") || names(classes, "moz-signature") ||
+               names(classes, "protonmail_signature_block") || id == "Signature" ||
+               id == "AppleMailSignature" || id == "ms-outlook-mobile-signature" ||
+               names(classes, "elementToProof-signature") ||
+               html_attribute(attributes, "data-marker", 32) == "__SIG_POST__") {
+      element.mark = LineMark::kSignature;
+    }
+  }
+
+  static std::string unescaped(const std::string& text) {
+    std::string out;
+    const auto digit = [](char c) { return is_digit(c) ? c - '0' : lower_ascii(c) - 'a' + 10; };
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto hex = [&](std::size_t at) {
+        return at < text.size() && (is_digit(text[at]) ||
+                                    (lower_ascii(text[at]) >= 'a' && lower_ascii(text[at]) <= 'f'));
+      };
+      if (text[i] == '%' && hex(i + 1) && hex(i + 2)) {
+        out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+        i += 2;
+      } else {
+        out += text[i];
+      }
+    }
+    return out;
+  }
+
+  // What an element that begins does to the lines.
+  void shape(Tag tag, const HtmlToken& token, const std::string& style) {
+    switch (tag) {
+      case Tag::kBreak:
+        if (line_open_) {
+          end_line();
+        } else {
+          add_blank();
+        }
+        break;
+      case Tag::kParagraph: {
+        // Word writes each line as a paragraph without space around it.
+        const bool tight =
+            starts_with_ascii(html_attribute(token.attributes, "class", 64), "mso") ||
+            declares(style, "margin:0") || is_nothing(style, "margin:") ||
+            (is_nothing(style, "margin-top:") && is_nothing(style, "margin-bottom:"));
+        tight_ = tight;
+        break_line();
+        if (!tight) space_line();
+        break;
+      }
+      case Tag::kSpaced:
+      case Tag::kPre:
+        break_line();
+        space_line();
+        break;
+      case Tag::kQuote:
+        break_line();
+        break;
+      case Tag::kItem: {
+        break_line();
+        std::string bullet = "- ";
+        if (!lists_.empty() && lists_.back() > 0) bullet = std::to_string(lists_.back()++) + ". ";
+        owed_bullet_ =
+            std::string(2 * (lists_.empty() ? 0 : std::min<std::size_t>(lists_.size() - 1, 8)),
+                        ' ') +
+            bullet;
+        break;
+      }
+      case Tag::kOrdered:
+      case Tag::kUnordered:
+        break_line();
+        if (lists_.empty()) space_line();
+        if (lists_.size() < kMostOpen) lists_.push_back(tag == Tag::kOrdered ? 1 : 0);
+        break;
+      case Tag::kCell:
+        if (line_open_) cell_ = true;
+        break;
+      case Tag::kLink:
+        link_ = html_attribute(token.attributes, "href", kLongestLink);
+        link_begin_ = bytes_->size();
+        break;
+      case Tag::kImage: {
+        const std::string width = html_attribute(token.attributes, "width", 16);
+        const std::string alt = html_attribute(token.attributes, "alt", 1024);
+        if (width != "0" && width != "1") words(alt);
+        break;
+      }
+      case Tag::kRow:
+      case Tag::kBlock:
+      case Tag::kDiv:
+      case Tag::kRule:
+      case Tag::kBody:
+        break_line();
+        break;
+      default:
+        break;
+    }
+  }
+
+  void unshape(Tag tag) {
+    switch (tag) {
+      case Tag::kParagraph:
+        // An empty one is an empty line, as Word means it.
+        if (!line_open_ && nothing_but_space_) add_blank();
+        break_line();
+        if (!tight_) space_line();
+        tight_ = false;
+        break;
+      case Tag::kSpaced:
+      case Tag::kPre:
+        break_line();
+        space_line();
+        break;
+      case Tag::kOrdered:
+      case Tag::kUnordered:
+        break_line();
+        if (!lists_.empty()) lists_.pop_back();
+        if (lists_.empty()) space_line();
+        owed_bullet_.clear();
+        break;
+      case Tag::kLink:
+        close_link();
+        break;
+      case Tag::kDiv:
+        if (!line_open_ && nothing_but_space_) add_blank();
+        break_line();
+        break;
+      case Tag::kItem:
+        owed_bullet_.clear();
+        break_line();
+        break;
+      case Tag::kRow:
+      case Tag::kBlock:
+      case Tag::kQuote:
+        break_line();
+        break;
+      default:
+        break;
+    }
+  }
+
+  void text(std::string_view raw) {
+    if (hidden_ > 0) return;
+    if (raw.find('&') == raw.npos) return words(raw);
+    resolved_.clear();
+    append_html_text(resolved_, raw);
+    words(resolved_);
+  }
+
+  void words(std::string_view text) {
+    if (hidden_ > 0) return;
+    for (std::size_t i = 0; i < text.size();) {
+      const char c = text[i];
+      if (pre_ > 0 && (c == '\n' || c == '\r')) {
+        if (c == '\n') {
+          if (line_open_) {
+            end_line();
+          } else if (!at_pre_start_) {
+            add_blank();
+          }
+          at_pre_start_ = false;
+        }
+        ++i;
+        continue;
+      }
+      if (pre_ == 0 && (c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f')) {
+        space_ = true;
+        ++i;
+        continue;
+      }
+      if (c == '\xC2' && i + 1 < text.size() && text[i + 1] == '\xA0') {
+        if (line_open_) {
+          space_ = true;
+        } else {
+          nothing_but_space_ = true;
+        }
+        i += 2;
+        continue;
+      }
+      // Up to the next blank in one go.
+      std::size_t end = i + 1;
+      while (end < text.size() && text[end] != ' ' && text[end] != '\n' && text[end] != '\t' &&
+             text[end] != '\r' && text[end] != '\f' && text[end] != '\xC2') {
+        ++end;
+      }
+      // Marks of no width, with which preheaders are filled up.
+      const std::string_view piece = text.substr(i, end - i);
+      if (!line_open_ && pre_ == 0 && is_invisible(piece)) {
+        i = end;
+        continue;
+      }
+      put(piece);
+      i = end;
+    }
+  }
+
+  static bool is_invisible(std::string_view piece) {
+    while (!piece.empty()) {
+      bool cut = false;
+      for (const std::string_view mark :
+           {kZeroWidth, kNoBreakMark, std::string_view{"\xE2\x80\x8C"},
+            std::string_view{"\xE2\x80\x8D"}, std::string_view{"\xCD\x8F"},
+            std::string_view{"\xE2\x81\xA0"}, std::string_view{"\xC2\xAD"},
+            std::string_view{"\xE2\x80\x87"}}) {
+        if (piece.starts_with(mark)) piece.remove_prefix(mark.size()), cut = true;
+      }
+      if (!cut) return false;
+    }
+    return true;
+  }
+
+  void put(std::string_view piece) {
+    const bool fresh = !line_open_;
+    if (fresh) start_line();
+    if (!fresh && cell_) {
+      *bytes_ += "  ";
+    } else if (!fresh && space_) {
+      *bytes_ += ' ';
+    }
+    cell_ = false;
+    space_ = false;
+    if (fresh && !owed_bullet_.empty()) {
+      *bytes_ += owed_bullet_;
+      owed_bullet_.clear();
+    }
+    // "- " and such at the very start keep their blank for what follows.
+    *bytes_ += piece;
+    if (bytes_->size() > kMostLineBytes) full_ = true;
+  }
+
+  void start_line() {
+    flush_break();
+    line_open_ = true;
+    nothing_but_space_ = false;
+    line_begin_ = bytes_->size();
+    if (pre_ == 0) space_ = false;
+  }
+
+  void end_line() {
+    if (!line_open_) return;
+    line_open_ = false;
+    cell_ = false;
+    // "-- " ends with a blank that matters.
+    if (space_ && std::string_view{*bytes_}.substr(line_begin_) == "--") *bytes_ += ' ';
+    space_ = false;
+    add({line_begin_, bytes_->size(), {}});
+  }
+
+  void break_line() {
+    end_line();
+    space_ = false;
+    cell_ = false;
+    at_pre_start_ = true;
+    nothing_but_space_ = false;
+  }
+
+  // An empty line before the next words, however often it is asked for.
+  void space_line() { spaced_ = !spans_.empty(); }
+
+  void flush_break() {
+    if (spaced_ && !last_blank()) add_blank();
+    spaced_ = false;
+  }
+
+  bool last_blank() const { return !spans_.empty() && spans_.back().begin == spans_.back().end; }
+
+  void add_blank() {
+    nothing_but_space_ = false;
+    add({bytes_->size(), bytes_->size(), {}});
+  }
+
+  void add(Span span) {
+    if (spans_.size() >= kMostLines) {
+      full_ = true;
+      return;
+    }
+    span.line.depth = std::min<std::uint32_t>(depth_, kMostDepth);
+    span.line.mark = marks_.empty() ? LineMark::kNone : marks_.back();
+    span.line.cite = cited_.empty() ? std::uint16_t{0} : cited_.back();
+    spans_.push_back(span);
+  }
+
+  void close_link() {
+    const bool web = link_.starts_with("http://") || link_.starts_with("https://");
+    if (web && line_open_ && link_begin_ >= line_begin_ && bytes_->size() > link_begin_) {
+      // Shown when the words are not the address themselves: a reader must see where it leads.
+      const std::string_view shown = std::string_view{*bytes_}.substr(link_begin_);
+      std::string_view bare = link_;
+      bare.remove_prefix(bare.find("//") + 2);
+      if (bare.ends_with('/')) bare.remove_suffix(1);
+      if (shown.size() < 4096 && shown.find(bare) == shown.npos) *bytes_ += " <" + link_ + '>';
+    }
+    link_.clear();
+  }
+
+  HtmlLines finish() {
+    HtmlLines out;
+    out.lines.cut = full_;
+    out.lines.cites = std::move(cites_);
+    out.lines.lines.reserve(spans_.size());
+    for (const Span& span : spans_) {
+      MailLine line = span.line;
+      line.text = std::string_view{*bytes_}.substr(span.begin, span.end - span.begin);
+      out.lines.lines.push_back(line);
+    }
+    out.bytes = std::move(bytes_);
+    return out;
+  }
+
+  HtmlTokens tokens_;
+  std::unique_ptr<std::string> bytes_ = std::make_unique<std::string>();
+  std::vector<Span> spans_;
+  std::vector<std::string> cites_;
+  std::vector<Element> open_;
+  std::vector<LineMark> marks_;
+  std::vector<std::uint16_t> cited_;
+  std::vector<int> lists_;  // the next number, 0 without numbers
+  std::string owed_bullet_;
+  std::string resolved_;
+  std::string link_;
+  std::size_t link_begin_ = 0;
+  std::size_t line_begin_ = 0;
+  std::uint32_t depth_ = 0;
+  int hidden_ = 0;
+  int pre_ = 0;
+  bool line_open_ = false;
+  bool space_ = false;
+  bool cell_ = false;
+  bool spaced_ = false;
+  bool tight_ = false;
+  bool nothing_but_space_ = false;
+  bool at_pre_start_ = true;
+  bool full_ = false;
+};
+
+}  // namespace
+
+HtmlLines html_lines(std::string_view html) { return Reader{html}.read(); }
+
+std::string html_text(std::string_view html) {
+  const HtmlLines read = html_lines(html);
+  std::string out;
+  for (const MailLine& line : read.lines.lines) out.append(line.text) += '\n';
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
+}  // namespace voxbus::kit::mail

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail/mime_body.hpp"
+
+#include <algorithm>
+
+#include "kit/mail/charset.hpp"
+#include "kit/mail/encoded_words.hpp"
+#include "kit/mail/gmime.hpp"
+#include "kit/mail/html_reader.hpp"
+#include "kit/mail/mail_marks.hpp"
+#include "kit/mail/plain_text.hpp"
+#include "kit/mail/words.hpp"
+#include "kit/sha256.hpp"
+
+namespace voxbus::kit::mail {
+
+std::string content_of(GMimePart* part) {
+  GMimeDataWrapper* wrapper = g_mime_part_get_content(part);
+  if (!wrapper) return {};
+  const Owned<GMimeStream> stream{g_mime_stream_mem_new()};
+  g_mime_data_wrapper_write_to_stream(wrapper, stream.get());
+  const GByteArray* bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream.get()));
+  return {reinterpret_cast<const char*>(bytes->data), bytes->len};
+}
+
+bool KeepFiles::wants(std::string_view type) const {
+  return std::any_of(types.begin(), types.end(), [&](const std::string& wanted) {
+    if (wanted == "*" || wanted == "*/*") return true;
+    if (wanted.ends_with("/*")) {
+      return starts_with_ascii(type, std::string_view{wanted}.substr(0, wanted.size() - 1));
+    }
+    return equal_ascii(type, wanted);
+  });
+}
+
+namespace {
+
+constexpr std::size_t kMostInlineFiles = 64;
+constexpr std::size_t kShortNote = 600;  // bytes of "view this mail in HTML"
+
+// A part with words, not yet split.
+struct Words {
+  std::string plain;
+  std::string html;
+  bool has_plain = false;
+  bool has_html = false;
+  bool flowed = false;
+  bool delsp = false;
+};
+
+bool is_type(GMimeObject* object, const char* type, const char* subtype) {
+  GMimeContentType* content = g_mime_object_get_content_type(object);
+  return content && g_mime_content_type_is_type(content, type, subtype);
+}
+
+std::string parameter(GMimeObject* object, const char* name) {
+  return lower_ascii(trimmed(text_of(g_mime_object_get_content_type_parameter(object, name))));
+}
+
+// HTML that quotes by markup.
+bool quotes_by_markup(const std::string& html) {
+  for (const std::string_view mark : {"<blockquote", "<BLOCKQUOTE", "divRplyFwdMsg", "gmail_quote",
+                                      "yahoo_quoted", "border-top:solid", "border-left:solid"}) {
+    if (html.find(mark) != html.npos) return true;
+  }
+  return false;
+}
+
+// "This mail is HTML, use another program": no words of anybody.
+bool is_note_about_html(std::string_view plain) {
+  plain = trimmed(plain);
+  if (plain.size() > kShortNote) return false;
+  const std::string lower = lower_ascii(plain);
+  return lower.find("html") != lower.npos;
+}
+
+bool nothing_but_blanks(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) {
+                       return c == '\n' || c == '\r' || leading_blank({&c, 1}) > 0;
+                     }) ||
+         trimmed(text).empty();
+}
+
+NewAndQuoted split_plain(const Words& words) {
+  if (words.flowed) {
+    const FlowedLines flowed = flowed_lines(words.plain, words.delsp);
+    return split_quotes(flowed.lines);
+  }
+  return split_quotes(plain_lines(words.plain));
+}
+
+NewAndQuoted split_html(const Words& words) {
+  const HtmlLines read = html_lines(words.html);
+  return split_quotes(read.lines);
+}
+
+NewAndQuoted split(const Words& words) {
+  const bool html = words.has_html && !nothing_but_blanks(words.html);
+  if (!html || (words.has_plain && !nothing_but_blanks(words.plain) &&
+                !is_note_about_html(words.plain) && !quotes_by_markup(words.html))) {
+    return split_plain(words);
+  }
+  if (!words.has_plain || nothing_but_blanks(words.plain) || is_note_about_html(words.plain)) {
+    NewAndQuoted read = split_html(words);
+    if (!read.text.empty() || !read.blocks.empty() || !words.has_plain) return read;
+    return split_plain(words);
+  }
+  NewAndQuoted plain = split_plain(words);
+  if (!plain.blocks.empty()) return plain;
+  NewAndQuoted rich = split_html(words);
+  return rich.blocks.empty() ? plain : rich;
+}
+
+// Goes through the parts and gathers words and files.
+class Body {
+ public:
+  explicit Body(const KeepFiles& keep) : keep_{keep} {}
+
+  void walk(GMimeObject* object) {
+    if (GMIME_IS_MULTIPART(object)) {
+      multipart(GMIME_MULTIPART(object));
+    } else if (GMIME_IS_MESSAGE_PART(object)) {
+      message(GMIME_MESSAGE_PART(object));
+    } else if (GMIME_IS_PART(object)) {
+      leaf(object);
+    }
+  }
+
+  MailBody finish() && {
+    for (Words& words : words_) {
+      take_files(words);
+      append(split(words));
+      words = {};
+    }
+    return std::move(out_);
+  }
+
+ private:
+  // The words of one part behind those of another.
+  void append(NewAndQuoted part) {
+    NewAndQuoted& all = out_.words;
+    std::size_t shift = all.text.size();
+    if (!part.text.empty() && !all.text.empty()) {
+      all.text += '\n';
+      ++shift;
+    }
+    if (all.text.size() + part.text.size() > kMostWords) {
+      part.text = clip(part.text, kMostWords - std::min(kMostWords, all.text.size()));
+      all.cut = true;
+    }
+    all.text += part.text;
+    for (QuotedBlock& block : part.blocks) {
+      if (all.blocks.size() == kMostBlocks || quoted_ + block.quoted.text.size() > kMostWords) {
+        all.cut = true;
+        break;
+      }
+      quoted_ += block.quoted.text.size();
+      block.quoted.at = std::min<std::size_t>(shift + block.quoted.at.value_or(0), all.text.size());
+      if (block.attribution > 0) block.attribution += attributions_;
+      all.blocks.push_back(std::move(block));
+    }
+    for (const QuotedBlock& block : all.blocks)
+      attributions_ = std::max(attributions_, block.attribution);
+    if (!part.signature.empty() && all.signature.empty()) all.signature = std::move(part.signature);
+    all.cut = all.cut || part.cut;
+  }
+
+  void multipart(GMimeMultipart* multipart) {
+    GMimeObject* self = GMIME_OBJECT(multipart);
+    const int count = g_mime_multipart_get_count(multipart);
+    const bool alternative = is_type(self, "multipart", "alternative");
+    const bool related = is_type(self, "multipart", "related");
+    if (is_type(self, "multipart", "encrypted")) out_.protection = "encrypted";
+    if (is_type(self, "multipart", "signed") && out_.protection.empty()) out_.protection = "signed";
+    const std::size_t before = words_.size();
+    // Its boundary never came: everything stands before the first part.
+    if (const char* words = count == 0 ? g_mime_multipart_get_prologue(multipart) : nullptr) {
+      Words one{.plain = without_returns(decoded(words, "")), .has_plain = true};
+      if (!one.plain.empty()) words_.push_back(std::move(one));
+    }
+    const int root = related ? related_root(multipart, count) : -1;
+    for (int i = 0; i < count; ++i) {
+      GMimeObject* child = g_mime_multipart_get_part(multipart, i);
+      if (!child) continue;
+      if (related && i != root && GMIME_IS_PART(child)) {
+        file(GMIME_PART(child));
+      } else {
+        walk(child);
+      }
+    }
+    if (!alternative || words_.size() <= before + 1) return;
+    Words one;  // the alternatives say the same: the first plain text and the last HTML
+    for (std::size_t i = before; i < words_.size(); ++i) {
+      Words& other = words_[i];
+      if (other.has_plain && !one.has_plain) {
+        one.plain = std::move(other.plain);
+        one.has_plain = true;
+        one.flowed = other.flowed;
+        one.delsp = other.delsp;
+      }
+      if (other.has_html) {
+        one.html = std::move(other.html);
+        one.has_html = true;
+      }
+    }
+    words_.resize(before);
+    words_.push_back(std::move(one));
+  }
+
+  // The part that the others belong to: RFC 2387's "start", else the first.
+  static int related_root(GMimeMultipart* multipart, int count) {
+    const char* start = g_mime_object_get_content_type_parameter(GMIME_OBJECT(multipart), "start");
+    std::string_view wanted = start ? std::string_view{start} : std::string_view{};
+    if (wanted.starts_with('<')) wanted.remove_prefix(1);
+    if (wanted.ends_with('>')) wanted.remove_suffix(1);
+    for (int i = 0; i < count && !wanted.empty(); ++i) {
+      GMimeObject* child = g_mime_multipart_get_part(multipart, i);
+      const char* id = child ? g_mime_object_get_content_id(child) : nullptr;
+      if (id && wanted == id) return i;
+    }
+    return 0;
+  }
+
+  static std::string without_returns(std::string text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '\r') {
+        out += text[i];
+      } else if (i + 1 < text.size() && text[i + 1] != '\n' && text[i + 1] != '\r') {
+        out += '\n';  // a lone one ends a line, as old Macs have it
+      }
+    }
+    return out;
+  }
+
+  void leaf(GMimeObject* object) {
+    const char* disposition = g_mime_object_get_disposition(object);
+    const bool attached = disposition && g_ascii_strcasecmp(disposition, "attachment") == 0;
+    const bool named = g_mime_part_get_filename(GMIME_PART(object)) != nullptr;
+    const bool plain = is_type(object, "text", "plain") || is_type(object, "text", "markdown");
+    const bool html = is_type(object, "text", "html");
+    if (is_type(object, "application", "pkcs7-mime") ||
+        is_type(object, "application", "x-pkcs7-mime")) {
+      const std::string smime = parameter(object, "smime-type");
+      if (out_.protection.empty())
+        out_.protection = smime.starts_with("signed") ? "signed" : "encrypted";
+    }
+    if (attached || named || !(plain || html)) {
+      const bool delivery = is_type(object, "message", "delivery-status") ||
+                            is_type(object, "message", "global-delivery-status");
+      const bool disposed = is_type(object, "message", "disposition-notification") ||
+                            is_type(object, "message", "global-disposition-notification");
+      if (delivery || disposed) {
+        Json report = delivery_report(content_of(GMIME_PART(object)), disposed);
+        if (report.object() && !out_.report.object()) out_.report = std::move(report);
+      }
+      return file(GMIME_PART(object));
+    }
+    Words words;
+    const std::string bytes = content_of(GMIME_PART(object));
+    std::string charset = parameter(object, "charset");
+    if (html && charset.empty()) charset = html_charset(bytes);
+    std::string text = without_returns(decoded(bytes, charset));
+    while (text.ends_with('\n')) text.pop_back();
+    if (plain) {
+      words.plain = std::move(text);
+      words.has_plain = true;
+      words.flowed = parameter(object, "format") == "flowed";
+      words.delsp = parameter(object, "delsp") == "yes";
+      if (take_clear_signature(words.plain) && out_.protection.empty()) out_.protection = "signed";
+    } else {
+      words.html = std::move(text);
+      words.has_html = true;
+    }
+    if (words_.size() < kMostFiles) words_.push_back(std::move(words));
+  }
+
+  void file(GMimePart* part) {
+    add(GMIME_OBJECT(part), file_name(GMIME_OBJECT(part), g_mime_part_get_filename(part)),
+        content_of(part));
+  }
+
+  // GMime decodes RFC 2231; what it leaves are encoded words where none may be, and raw bytes.
+  static std::string file_name(GMimeObject*, const char* name) {
+    if (!name) return {};
+    const std::string_view text = name;
+    if (text.find("=?") != text.npos || !is_utf8(text)) return decoded_header(text);
+    return std::string{text};
+  }
+
+  void message(GMimeMessagePart* part) {
+    std::string content;
+    if (GMimeMessage* inner = g_mime_message_part_get_message(part)) {
+      const Owned<GMimeStream> stream{g_mime_stream_mem_new()};
+      g_mime_object_write_to_stream(GMIME_OBJECT(inner), nullptr, stream.get());
+      const GByteArray* bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream.get()));
+      content.assign(reinterpret_cast<const char*>(bytes->data), bytes->len);
+    }
+    GMimeObject* object = GMIME_OBJECT(part);
+    const char* name = g_mime_object_get_content_disposition_parameter(object, "filename");
+    add(object, file_name(object, name), std::move(content));
+  }
+
+  void add(GMimeObject* part, std::string name, std::string content) {
+    GMimeContentType* type = g_mime_object_get_content_type(part);
+    char* shown = type ? g_mime_content_type_get_mime_type(type) : nullptr;
+    std::string media = lower_ascii(text_of(shown));
+    g_free(shown);
+    keep(std::move(name), std::move(media), std::move(content));
+  }
+
+  void keep(std::string name, std::string media, std::string content) {
+    if (out_.files.size() + out_.kept.size() >= kMostFiles) return;
+    if (keep_.wants(media) && content.size() <= keep_.most_bytes &&
+        kept_ + content.size() <= keep_.most_bytes_together) {
+      kept_ += content.size();
+      out_.kept.push_back({std::move(name), std::move(media), std::move(content)});
+      return;
+    }
+    const std::size_t size = content.size();
+    out_.files.push_back({std::move(name), std::move(media), size, sha256_hex(content), {}});
+  }
+
+  void take_files(Words& words) {
+    if (!words.has_plain) return;
+    for (InlineFile& one : take_inline_files(words.plain, kMostInlineFiles)) {
+      keep(decoded(one.name, ""), "application/octet-stream", std::move(one.bytes));
+    }
+  }
+
+  const KeepFiles& keep_;
+  std::vector<Words> words_;
+  MailBody out_;
+  std::uint64_t kept_ = 0;
+  std::size_t quoted_ = 0;
+  std::uint32_t attributions_ = 0;
+};
+
+}  // namespace
+
+MailBody read_body(GMimeObject* root, const KeepFiles& keep) {
+  Body body{keep};
+  body.walk(root);
+  return std::move(body).finish();
+}
+
+}  // namespace voxbus::kit::mail

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body of a parsed mail: its words, split, and its files. Any thread; the GMime object is only
+// read.
+//
+// Decisions (2026-11-23):
+// - Of alternatives the plain text is read, because its author's program wrote it for readers; the
+//   HTML instead where the plain text is empty, only says that there is HTML, or has lost the marks
+//   of quotes that the HTML still has.
+// - A mail inside a mail, a calendar's entry, a delivery report, winmail.dat, what is encrypted and
+//   signatures of S/MIME and PGP are files. None of them is opened.
+// - The bytes of files are in the raw mail. They are handed over apart only where asked for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kit/mail/quotes.hpp"
+#include "voxbus/channel.hpp"
+
+typedef struct _GMimeObject GMimeObject;
+
+namespace voxbus::kit::mail {
+
+// Which files are handed over with their bytes.
+struct KeepFiles {
+  std::vector<std::string> types;                // "application/pdf", "image/*", "*"; none: no file
+  std::uint64_t most_bytes = 8 << 20;            // of one file
+  std::uint64_t most_bytes_together = 32 << 20;  // of a mail
+
+  bool wants(std::string_view type) const;
+};
+
+struct MailBody {
+  NewAndQuoted words;
+  std::vector<NamedFile> files;  // those not handed over
+  std::vector<Attachment> kept;  // those handed over
+  Json report;                   // what a delivery or disposition report says, else null
+  std::string protection;        // "encrypted", "signed" or nothing
+};
+
+inline constexpr std::size_t kMostFiles = 1024;
+inline constexpr std::size_t kMostWords = 1 << 20;  // bytes of new words, and of quoted ones
+
+MailBody read_body(GMimeObject* root, const KeepFiles& keep);
+
+}  // namespace voxbus::kit::mail

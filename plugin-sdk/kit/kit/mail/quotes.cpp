@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail/quotes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "kit/mail/attribution.hpp"
+#include "kit/mail/quote_lines.hpp"
+#include "kit/mail/trailers.hpp"
+#include "kit/mail/words.hpp"
+
+namespace voxbus::kit::mail {
+namespace {
+
+constexpr std::size_t kMostHeaderLines = 60;  // with wrapped lists of recipients
+// What recognising may cost in all, in looks at a line or at a possible attribution. A mail that
+// people wrote needs some hundreds; beyond it everything stays what its marks say.
+constexpr int kMostLooks = 20'000;
+
+// Goes through the lines once and sends each to the text, to a block, or nowhere.
+class Splitter {
+ public:
+  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites)
+      : lines_{std::move(lines)}, cites_{cites} {
+    next_filled_.resize(lines_.size() + 1, lines_.size());
+    for (std::size_t i = lines_.size(); i-- > 0;) {
+      next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
+    }
+  }
+
+  NewAndQuoted split() {
+    for (std::size_t i = 0; i < lines_.size();) {
+      const QuoteLine& line = lines_[i];
+      if (line.blank) {
+        put(line);
+        ++i;
+        continue;
+      }
+      leave_levels(line.depth);
+      if (const std::size_t used = header_block(i)) {
+        i += used;
+      } else if (const std::size_t taken = attribution(i)) {
+        i += taken;
+      } else {
+        put(line);
+        ++i;
+      }
+      first_of_block_ = false;
+    }
+    close_own();
+    close_block();
+    return std::move(out_);
+  }
+
+ private:
+  // Within lines of depth `raw` or more everything from here on is quoted once more, because a
+  // quoted mail began there that has no marks of its own.
+  struct Level {
+    std::uint32_t raw = 0;
+    std::uint32_t extra = 0;
+  };
+
+  std::size_t next_filled(std::size_t from) const {
+    return next_filled_[std::min(from, lines_.size())];
+  }
+
+  void leave_levels(std::uint32_t depth) {
+    while (!levels_.empty() && levels_.back().raw > depth) levels_.pop_back();
+    if (depth > last_raw_) first_of_block_ = true;
+    last_raw_ = depth;
+  }
+
+  std::uint32_t extra() const {
+    std::uint32_t sum = 0;
+    for (const Level& level : levels_) sum += level.extra;
+    return std::min(sum, kMostDepth);
+  }
+
+  std::uint32_t depth_of(const QuoteLine& line) const {
+    return std::min(line.depth + extra(), kMostDepth);
+  }
+
+  // From here on, lines of at least this raw depth belong to a quoted mail by that author.
+  void enter(std::uint32_t raw, std::string author, bool forwarded) {
+    if (!levels_.empty() && levels_.back().raw == raw) {
+      ++levels_.back().extra;
+    } else {
+      levels_.push_back({raw, 1});
+    }
+    name(std::min(raw + extra(), kMostDepth), std::move(author), forwarded);
+  }
+
+  struct Name {
+    std::string author;
+    bool forwarded = false;
+    std::uint32_t number = 0;
+  };
+
+  // Blocks of this depth are by that author until another is named; deeper ones are open again.
+  void name(std::uint32_t depth, std::string author, bool forwarded) {
+    close_block();
+    names_.resize(depth + 1);
+    names_[depth] = {std::move(author), forwarded, ++attributions_};
+  }
+
+  Name name_of(std::uint32_t depth) {
+    // What a forwarded mail quotes is forwarded with it.
+    if (names_.size() > depth) {
+      const bool within = std::any_of(names_.begin(), names_.begin() + depth,
+                                      [](const Name& one) { return one.forwarded; });
+      Name found = names_[depth];
+      found.forwarded = found.forwarded || within;
+      return found;
+    }
+    return {{}, !names_.empty() && names_.back().forwarded, 0};
+  }
+
+  // ---- headers of quoted mails
+
+  struct HeaderBlock {
+    std::size_t lines = 0;
+    std::string author;
+    bool forwarded = false;
+  };
+
+  std::optional<HeaderBlock> headers_at(std::size_t i, bool announced) const {
+    if (looks_ > kMostLooks) return std::nullopt;
+    const std::uint32_t depth = lines_[i].depth;
+    const LineMark mark = lines_[i].mark;
+    HeaderBlock block;
+    if (is_header_row(lines_[i].text, block.author)) {
+      block.lines = 1;
+      return block;
+    }
+    if (header_line(lines_[i].text).role == HeaderRole::kNone && mark != LineMark::kHeader) {
+      return std::nullopt;
+    }
+    std::array<bool, 6> seen{};
+    int roles = 0;
+    int marked = 0;  // lines that look like a header of a language that we do not have
+    bool addressed = false;
+    std::size_t wrapped = 0;
+    std::size_t end = i;
+    std::string_view first_value;
+    for (std::size_t at = i; at < lines_.size() && at - i < kMostHeaderLines; ++at) {
+      const QuoteLine& line = lines_[at];
+      if (line.blank) {
+        // One blank line between headers, as paragraphs in HTML have it, but no more.
+        const std::size_t next = at + 1;
+        if (next >= lines_.size() || lines_[next].depth != depth ||
+            header_line(lines_[next].text).role == HeaderRole::kNone || roles == 0) {
+          break;
+        }
+        continue;
+      }
+      if (line.depth != depth) break;
+      ++looks_;
+      const HeaderLine header = header_line(line.text);
+      const std::size_t colon = line.text.find(':');
+      if (header.role != HeaderRole::kNone) {
+        const auto role = static_cast<std::size_t>(header.role);
+        if (seen[role] && header.role == HeaderRole::kFrom) break;
+        if (!seen[role]) ++roles;
+        seen[role] = true;
+        wrapped = 0;
+        if (header.role == HeaderRole::kFrom) {
+          block.author = shown_name(header.value);
+          addressed = header.value.find('@') != header.value.npos;
+          // "From:" alone, the name in the next line.
+          if (header.value.empty() && at + 1 < lines_.size() && !lines_[at + 1].blank) {
+            block.author = shown_name(lines_[at + 1].text);
+            addressed = lines_[at + 1].text.find('@') != std::string_view::npos;
+          }
+        }
+      } else if (mark == LineMark::kHeader && line.mark == mark) {
+        if (colon != line.text.npos && colon < 48) {
+          if (marked++ == 0) first_value = line.text.substr(colon + 1);
+        }
+      } else if (roles > 0 && wrapped < 20 &&
+                 (leading_blank(line.raw) > 0 || line.text.find('@') != line.text.npos ||
+                  line.text.find(';') != line.text.npos) &&
+                 !ends_headers(seen)) {
+        ++wrapped;  // of a list of recipients
+      } else if (roles > 0 && wrapped == 0 &&
+                 seen[static_cast<std::size_t>(HeaderRole::kSubject)] && at + 1 < lines_.size() &&
+                 !lines_[at + 1].blank &&
+                 header_line(lines_[at + 1].text).role != HeaderRole::kNone) {
+        ++wrapped;  // of a long subject
+      } else {
+        break;
+      }
+      end = at + 1;
+    }
+    const auto has = [&](HeaderRole role) { return seen[static_cast<std::size_t>(role)]; };
+    const bool known =
+        has(HeaderRole::kFrom) &&
+        ((announced && roles >= 2) ||
+         (roles >= 3 && (has(HeaderRole::kSubject) || (addressed && has(HeaderRole::kSent)))) ||
+         (mark == LineMark::kHeader && roles >= 2));
+    if (!known && mark == LineMark::kHeader && marked + roles >= 3) {
+      if (block.author.empty()) block.author = shown_name(first_value);
+    } else if (!known) {
+      return std::nullopt;
+    }
+    block.lines = end - i;
+    return block;
+  }
+
+  static bool ends_headers(const std::array<bool, 6>& seen) {
+    return seen[static_cast<std::size_t>(HeaderRole::kSubject)] &&
+           seen[static_cast<std::size_t>(HeaderRole::kFrom)] &&
+           seen[static_cast<std::size_t>(HeaderRole::kSent)] &&
+           seen[static_cast<std::size_t>(HeaderRole::kTo)];
+  }
+
+  // How many lines of a quoted mail's header stand here.
+  std::size_t header_block(std::size_t i) {
+    const QuoteLine& line = lines_[i];
+    const Announcement said = announcement(line.text);
+    HeaderBlock block;
+    std::size_t used = 0;
+    if (said == Announcement::kNone) {
+      auto found = headers_at(i, false);
+      if (!found) return 0;
+      block = std::move(*found);
+      used = block.lines;
+    } else {
+      const std::size_t next = next_filled(i + 1);
+      std::optional<HeaderBlock> found;
+      if (next < lines_.size() && lines_[next].depth == line.depth && next - i <= 3) {
+        // A rule, then "-----Original Message-----"
+        if (said == Announcement::kRule && announcement(lines_[next].text) > Announcement::kNone &&
+            announcement(lines_[next].text) != Announcement::kRule) {
+          return next - i;
+        }
+        found = headers_at(next, said != Announcement::kRule);
+      }
+      if (!found && said == Announcement::kRule) return 0;
+      if (found) block = std::move(*found);
+      used = found ? next - i + block.lines : 1;
+      block.forwarded = said == Announcement::kForward;
+    }
+    const std::uint32_t raw = line.depth;
+    const std::size_t next = next_filled(i + used);
+    // Headers above lines with marks of their own, and nothing new above: the answer stands below.
+    const bool marked = next < lines_.size() && lines_[next].depth > raw;
+    const std::uint32_t depth = depth_of(line);
+    const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
+    if (marked && raw == 0 && extra() == 0 && !has_own_ && !block.forwarded) {
+      name(std::min(raw + 1 + extra(), kMostDepth), std::move(block.author), false);
+    } else if (raw > 0 && first_of_block_ && unnamed) {
+      // Inside the marks of the quote that it introduces.
+      name(depth, std::move(block.author), block.forwarded);
+    } else {
+      enter(raw, std::move(block.author), block.forwarded);
+    }
+    return used;
+  }
+
+  // ---- attributions
+
+  struct Span {
+    Attribution found;
+    std::size_t lines = 0;
+    std::string text;
+  };
+
+  // The attribution whose first line is i.
+  std::optional<Span> span_at(std::size_t i) const {
+    std::optional<Span> best;
+    std::string joined;
+    const std::uint32_t depth = lines_[i].depth;
+    for (std::size_t k = 0; k < kAttributionLines && i + k < lines_.size(); ++k) {
+      const QuoteLine& line = lines_[i + k];
+      if (line.blank || line.depth != depth || line.text.size() > 4 * kLongestAttribution) break;
+      if (joined.size() > kLongestAttribution) break;
+      joined.append(k ? " " : "").append(line.text);
+      if (!may_end_attribution(line.text)) continue;
+      if (++looks_ > kMostLooks) break;
+      auto found = find_attribution(joined);
+      if (!found || found->end <= joined.size() - line.text.size()) continue;
+      // The same end read from a later line: the heavier reading, then the shorter, is right.
+      if (k > 0 && better_later(i, k, found->weight)) break;
+      if (!best || found->weight > best->found.weight) {
+        best = Span{std::move(*found), k + 1, joined};
+      }
+    }
+    return best;
+  }
+
+  bool better_later(std::size_t i, std::size_t last, int weight) const {
+    std::string joined;
+    for (std::size_t from = i + last; from > i; --from) {
+      joined = joined.empty() ? std::string{lines_[from].text}
+                              : std::string{lines_[from].text} + " " + joined;
+      ++looks_;
+      const auto found = find_attribution(joined);
+      if (found && found->weight >= weight) return true;
+    }
+    return false;
+  }
+
+  // How many lines of an attribution stand here; takes what it shares a line with as well.
+  std::size_t attribution(std::size_t i) {
+    const QuoteLine& line = lines_[i];
+    if (line.mark == LineMark::kAttribution) {
+      if (const std::size_t used = marked_attribution(i)) return used;
+    }
+    if (looks_ > kMostLooks) return 0;
+    bool near = false;
+    for (std::size_t k = 0; !near && k < kAttributionLines && i + k < lines_.size(); ++k) {
+      if (lines_[i + k].blank) break;
+      near = may_end_attribution(lines_[i + k].text);
+    }
+    if (!near) return 0;
+    auto span = span_at(i);
+    if (!span) return 0;
+    const std::string_view rest =
+        trimmed_left(std::string_view{span->text}.substr(span->found.end));
+    const std::size_t next = next_filled(i + span->lines);
+    const std::uint32_t raw = line.depth;
+    const bool deeper = next < lines_.size() && lines_[next].depth > raw;
+    const bool same = next < lines_.size() && lines_[next].depth == raw;
+    const bool own_before = span->found.begin > 0;
+    if (!rest.empty()) return glued(i, *span, rest, deeper);
+    if (!deeper) {
+      if (raw > 0 && first_of_block_ && same && !own_before && span->found.weight >= 6) {
+        // As Apple writes it: inside the quote that it introduces.
+        name(depth_of(line), std::move(span->found.author), false);
+        return span->lines;
+      }
+      if (!span->found.certain && !(next >= lines_.size() && span->found.weight >= 6)) return 0;
+    }
+    put_own_part(line, span->found.begin, span->text);
+    if (deeper) {
+      name(std::min(depth_of(line) + 1, kMostDepth), std::move(span->found.author), false);
+    } else if (same) {
+      enter(raw, std::move(span->found.author), false);
+    }
+    return span->lines;
+  }
+
+  std::size_t marked_attribution(std::size_t i) {
+    std::size_t end = i;
+    std::string joined;
+    while (end < lines_.size() && end - i < 2 * kAttributionLines && !lines_[end].blank &&
+           lines_[end].mark == LineMark::kAttribution && lines_[end].depth == lines_[i].depth &&
+           joined.size() < kLongestAttribution) {
+      joined.append(end == i ? "" : " ").append(lines_[end].text);
+      ++end;
+    }
+    const std::size_t next = next_filled(end);
+    if (next >= lines_.size() || lines_[next].depth <= lines_[i].depth) return 0;
+    name(std::min(depth_of(lines_[i]) + 1, kMostDepth),
+         attributed_author(std::string_view{joined}.substr(0, kLongestAttribution)), false);
+    return end - i;
+  }
+
+  // The quote goes on in the attribution's own line.
+  std::size_t glued(std::size_t i, Span& span, std::string_view rest, bool deeper) {
+    const QuoteLine& line = lines_[i];
+    const bool arrow = rest.starts_with('>');
+    if (!arrow && !(deeper && span.found.weight >= 4) &&
+        !(span.found.certain && span.found.weight >= 8))
+      return 0;
+    put_own_part(line, span.found.begin, span.text);
+    const std::uint32_t depth = std::min(depth_of(line) + 1, kMostDepth);
+    glued_.push_back(std::make_unique<std::string>(rest));
+    if (!arrow && !deeper) {
+      enter(line.depth, std::move(span.found.author), false);
+      put({.text = *glued_.back(), .raw = *glued_.back(), .depth = line.depth});
+      return span.lines;
+    }
+    name(depth, std::move(span.found.author), false);
+    for (const QuoteLine& piece : arrow ? glued_pieces(*glued_.back(), 0)
+                                        : std::vector<QuoteLine>{{.text = *glued_.back()}}) {
+      QuoteLine moved = piece;
+      moved.depth = std::min(line.depth + std::max(piece.depth, 1u), kMostDepth);
+      put(moved);
+    }
+    return span.lines;
+  }
+
+  // Own words that stand before an attribution in the same line.
+  void put_own_part(const QuoteLine& line, std::size_t bytes, const std::string& text) {
+    if (bytes == 0) return;
+    glued_.push_back(std::make_unique<std::string>(trimmed_right(text.substr(0, bytes))));
+    put({.text = *glued_.back(), .raw = *glued_.back(), .depth = line.depth});
+  }
+
+  // ---- where lines go
+
+  void put(const QuoteLine& line) {
+    if (line.blank && line.depth == 0) {
+      // Undecided: it belongs to what follows on both sides.
+      if (in_block_) {
+        ++blanks_;
+      } else {
+        own_.push_back(line);
+      }
+      return;
+    }
+    const std::uint32_t depth = depth_of(line);
+    if (depth == 0) {
+      close_block();
+      in_block_ = false;
+      own_.push_back(line);
+      if (!line.blank) has_own_ = true;
+      return;
+    }
+    if (line.blank) {
+      ++blanks_;
+      in_block_ = true;
+      return;
+    }
+    if (!in_block_ || !own_.empty()) close_own();
+    in_block_ = true;
+    quote(line, depth);
+  }
+
+  void quote(const QuoteLine& line, std::uint32_t depth) {
+    const std::string_view id =
+        line.cite > 0 && line.cite <= cites_.size() ? cites_[line.cite - 1] : std::string_view{};
+    if (open_ && (open_->quoted.depth != depth || open_->quoted.native_id != id)) close_block();
+    if (!open_) {
+      Name by = name_of(depth);
+      open_.emplace();
+      open_->quoted.depth = depth;
+      open_->quoted.author = std::move(by.author);
+      open_->quoted.at = out_.text.size();
+      open_->quoted.native_id = id;
+      open_->forwarded = by.forwarded;
+      open_->attribution = by.number;
+    } else if (!open_->quoted.text.empty()) {
+      open_->quoted.text += line.continues ? " " : blanks_ > 0 ? "\n\n" : "\n";
+    }
+    blanks_ = 0;
+    open_->quoted.text += trimmed_right(line.text);
+  }
+
+  void close_block() {
+    blanks_ = 0;
+    if (!open_) return;
+    if (out_.blocks.size() < kMostBlocks) {
+      open_->quoted.at = out_.text.size();
+      waiting_.push_back(out_.blocks.size());
+      out_.blocks.push_back(std::move(*open_));
+    } else {
+      out_.cut = true;
+    }
+    open_.reset();
+  }
+
+  // Own lines end where a quote begins: what a mail program appended to them leaves.
+  void close_own() {
+    if (own_.empty()) return;
+    const OwnWords words = without_trailers(own_);
+    own_.clear();
+    if (!words.signature.empty() && out_.signature.size() < kMostSignature) {
+      out_.signature += (out_.signature.empty() ? "" : "\n") + words.signature;
+      if (out_.signature.size() > kMostSignature) {
+        out_.signature.resize(utf8_end(out_.signature, kMostSignature));
+      }
+    }
+    if (words.text.empty()) return;
+    if (!out_.text.empty()) out_.text += "\n\n";
+    // The blocks before these words stand before their first byte.
+    for (const std::size_t block : waiting_) out_.blocks[block].quoted.at = out_.text.size();
+    waiting_.clear();
+    out_.text += words.text;
+    // What comes next stands behind these words.
+  }
+
+  static std::size_t utf8_end(const std::string& text, std::size_t at) {
+    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+    return at;
+  }
+
+  std::vector<QuoteLine> lines_;
+  const std::vector<std::string>& cites_;
+  std::vector<std::size_t> next_filled_;
+  NewAndQuoted out_;
+  std::vector<Level> levels_;
+  std::vector<Name> names_;  // by depth
+  std::uint32_t attributions_ = 0;
+  mutable int looks_ = 0;
+  std::uint32_t last_raw_ = 0;
+  bool first_of_block_ = false;
+  bool has_own_ = false;
+  std::vector<QuoteLine> own_;  // of the present run
+  bool in_block_ = false;
+  std::size_t blanks_ = 0;  // since the last quoted line
+  std::optional<QuotedBlock> open_;
+  std::vector<std::size_t> waiting_;  // blocks since the last own words
+  std::vector<std::unique_ptr<std::string>> glued_;
+};
+
+}  // namespace
+
+MailLines plain_lines(std::string_view text) {
+  MailLines out;
+  if (text.size() > kMostLineBytes) {
+    text = text.substr(0, kMostLineBytes);
+    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
+      text.remove_suffix(1);
+    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.remove_suffix(1);
+    out.cut = true;
+  }
+  out.lines.reserve(std::min<std::size_t>(text.size() / 32 + 1, kMostLines));
+  while (!text.empty()) {
+    if (out.lines.size() == kMostLines) {
+      out.cut = true;
+      break;
+    }
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    out.lines.push_back({.text = line});
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+NewAndQuoted split_quotes(const MailLines& lines) {
+  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites}.split();
+  out.cut = out.cut || lines.cut;
+  return out;
+}
+
+}  // namespace voxbus::kit::mail

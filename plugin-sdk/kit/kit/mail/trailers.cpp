@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kit/mail/trailers.hpp"
+
+#include <algorithm>
+
+#include "kit/mail/phrases.hpp"
+#include "kit/mail/words.hpp"
+
+namespace voxbus::kit::mail {
+namespace {
+
+constexpr std::size_t kMostFooterLines = 14;
+constexpr std::size_t kMostSignatureLines = 40;
+constexpr std::size_t kLongestDeviceLine = 100;
+constexpr int kMostTrailers = 8;  // one below the other
+
+using Lines = std::vector<QuoteLine>;
+
+bool is_separator(std::string_view line) {
+  line = trimmed(line);
+  if (line.size() < 8) return false;
+  constexpr std::string_view kMarks = "_-=#*~+^";
+  return line.find_first_not_of("_-=#*~+^ ") == line.npos &&
+         kMarks.find(line.front()) != kMarks.npos;
+}
+
+bool is_signature_mark(const QuoteLine& line) {
+  return line.text == "-- " || line.text == "--" || line.text == "-- \t" ||
+         line.text == "--\xC2\xA0" || line.text == "—" || line.text == "-- -- ";
+}
+
+bool says_footer(std::string_view line) {
+  if (line.size() > 400) return false;
+  const std::string lower = lower_ascii(line);
+  return std::any_of(footer_phrases().begin(), footer_phrases().end(),
+                     [&](std::string_view phrase) { return lower.find(phrase) != lower.npos; });
+}
+
+bool is_device_line(std::string_view line) {
+  line = trimmed(line);
+  // "Envoyé de mon iPhone <https://…>": the link of an advertisement.
+  if (const std::size_t link = line.find("<http"); link != line.npos && line.ends_with('>')) {
+    line = trimmed_right(line.substr(0, link));
+  }
+  if (line.starts_with("**") || line.starts_with('*') || line.starts_with('_')) {
+    line.remove_prefix(line.find_first_not_of("*_") == line.npos ? line.size()
+                                                                 : line.find_first_not_of("*_"));
+  }
+  if (line.size() < 6 || line.size() > kLongestDeviceLine) return false;
+  const std::string lower = lower_ascii(line);
+  const auto begins = [&](std::string_view phrase) { return lower.starts_with(phrase); };
+  const bool known = std::any_of(device_begins().begin(), device_begins().end(), begins);
+  // A sentence of many words that ends with a stop is somebody's, whatever it begins with.
+  const auto blanks = static_cast<std::size_t>(std::count(lower.begin(), lower.end(), ' '));
+  if (known) return !(lower.ends_with('.') && blanks > 7) && !lower.ends_with('?');
+  if (blanks > 7) return false;
+  static constexpr std::string_view kDevices[] = {"iphone",     "ipad",   "android",
+                                                  "outlook",    "galaxy", "blackberry",
+                                                  "smartphone", "handy",  "windows"};
+  const bool device =
+      std::any_of(std::begin(kDevices), std::end(kDevices),
+                  [&](std::string_view name) { return lower.find(name) != lower.npos; });
+  return device && std::any_of(device_ends().begin(), device_ends().end(),
+                               [&](std::string_view end) { return lower.ends_with(end); });
+}
+
+std::size_t without_blanks(const Lines& lines, std::size_t end) {
+  while (end > 0 && lines[end - 1].blank) --end;
+  return end;
+}
+
+// The end of the lines before a footer that reaches to `end`; `end` when there is none.
+std::size_t without_footer(const Lines& lines, std::size_t end) {
+  std::size_t found = end;
+  bool says = false;
+  std::size_t filled = 0;
+  bool paragraph = false;   // has lines, and
+  bool footer_like = true;  // something in them that a list says of itself
+  for (std::size_t at = end; at > 0 && filled <= kMostFooterLines; --at) {
+    const QuoteLine& line = lines[at - 1];
+    if (line.blank) {
+      // Somebody answers below the footer.
+      if (paragraph && !footer_like) return end;
+      paragraph = false;
+      continue;
+    }
+    if (!paragraph) footer_like = false;
+    paragraph = true;
+    footer_like = footer_like || is_separator(line.text) || says_footer(line.text) ||
+                  line.text.find('@') != line.text.npos || line.text.find("://") != line.text.npos;
+    ++filled;
+    if (is_separator(line.text)) {
+      if (says) {
+        found = at - 1;
+        break;
+      }
+      continue;
+    }
+    if (is_signature_mark(line)) {
+      // "-- " above what a list says of itself, as Google Groups write it.
+      if (says && at < end && says_footer(lines[at].text)) found = at - 1;
+      break;
+    }
+    says = says || says_footer(line.text);
+  }
+  // A separator of the end that frames the footer goes with it; one alone says nothing.
+  return found;
+}
+
+std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
+  while (begin < end && lines[begin].blank) ++begin;
+  end = without_blanks(lines, end);
+  std::string out;
+  std::size_t blanks = 0;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (lines[i].blank) {
+      ++blanks;
+      continue;
+    }
+    if (!out.empty()) out += blanks > 0 ? "\n\n" : lines[i].continues ? " " : "\n";
+    blanks = 0;
+    out += trimmed_right(lines[i].text);
+  }
+  return out;
+}
+
+}  // namespace
+
+OwnWords without_trailers(const Lines& lines) {
+  OwnWords out;
+  std::size_t end = without_blanks(lines, lines.size());
+  for (int rounds = 0; rounds < kMostTrailers; ++rounds) {
+    std::size_t less = without_blanks(lines, without_footer(lines, end));
+    // A rule of underscores alone is what is left above a quoted header.
+    while (less > 0 && is_separator(lines[less - 1].text) &&
+           lines[less - 1].text.find('_') != std::string_view::npos)
+      less = without_blanks(lines, less - 1);
+    if (less > 0 && lines[less - 1].mark == LineMark::kNone && is_device_line(lines[less - 1].text))
+      less = without_blanks(lines, less - 1);
+    if (less == end) break;
+    end = less;
+  }
+  std::size_t words = end;
+  std::size_t filled = 0;
+  for (std::size_t at = end; at > 0 && filled <= kMostSignatureLines; --at) {
+    const QuoteLine& line = lines[at - 1];
+    if (line.blank) continue;
+    ++filled;
+    if (is_signature_mark(line)) words = at - 1;
+  }
+  // What HTML marks as a signature, wherever it ends.
+  std::size_t marked = words;
+  while (marked > 0 && (lines[marked - 1].blank || lines[marked - 1].mark == LineMark::kSignature))
+    --marked;
+  bool any = false;
+  for (std::size_t at = marked; at < words; ++at)
+    any = any || lines[at].mark == LineMark::kSignature;
+  if (any) words = marked;
+  std::size_t last = end;
+  // A device's line above the signature's mark, or inside the marked one.
+  std::size_t text_end = without_blanks(lines, words);
+  while (text_end > 0 && is_device_line(lines[text_end - 1].text))
+    text_end = without_blanks(lines, text_end - 1);
+  while (last > words && (lines[last - 1].blank || is_device_line(lines[last - 1].text))) --last;
+  std::size_t begin = words;
+  while (begin < last && (lines[begin].blank || is_signature_mark(lines[begin]))) ++begin;
+  while (begin < last && (lines[begin].blank || is_device_line(lines[begin].text))) ++begin;
+  out.text = joined(lines, 0, text_end);
+  out.signature = joined(lines, begin, last);
+  if (out.signature.size() > kMostSignature) {
+    out.signature.resize(kMostSignature);
+    while (!out.signature.empty() && (static_cast<unsigned char>(out.signature.back()) & 0x80))
+      out.signature.pop_back();
+  }
+  return out;
+}
+
+}  // namespace voxbus::kit::mail

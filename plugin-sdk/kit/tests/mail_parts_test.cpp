@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rooms that make a mail's bytes readable: charsets, headers, packed text, threads, marks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kit/mail/charset.hpp"
+#include "kit/mail/encoded_words.hpp"
+#include "kit/mail/mail_marks.hpp"
+#include "kit/mail/plain_text.hpp"
+#include "kit/mail/threads.hpp"
+#include "kit/mail_reader.hpp"
+#include "kit/sha256.hpp"
+
+namespace {
+
+using namespace voxbus::kit::mail;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using voxbus::kit::read_mail;
+using voxbus::kit::ReadMail;
+
+TEST(Charset, IsTheOneThatTheBytesHave) {
+  EXPECT_EQ(decoded("caf\xE9", "iso-8859-1"), "café");
+  EXPECT_EQ(decoded("caf\xC3\xA9", "iso-8859-1"), "café") << "valid UTF-8 is no accident";
+  EXPECT_EQ(decoded("\x93so\x94", "ISO_8859-1"), "“so”");
+  EXPECT_EQ(decoded("caf\xE9", "utf-8"), "café");
+  EXPECT_EQ(decoded("gr\xC3\xBC\xC3\x9F\xFF", "utf-8"), "grüß\xEF\xBF\xBD") << "one broken byte";
+  EXPECT_EQ(decoded("caf\xE9", "unknown-8bit"), "café");
+  EXPECT_EQ(decoded("caf\xE9", "no-such-charset"), "café");
+  EXPECT_EQ(decoded("\x1B$B$\"\x1B(B", "us-ascii"), "あ");
+  EXPECT_EQ(decoded("\x1B$B-!\x1B(B", "iso-2022-jp"), "①")
+      << "of Windows, in the name of the standard";
+  EXPECT_EQ(decoded("\x81\x30\x81\x30", "gb2312"), "\xC2\x80") << "GB18030 in the name of GB2312";
+  EXPECT_EQ(decoded("+AOk-", "utf-7"), "é");
+  EXPECT_EQ(decoded("\xEF\xBB\xBFx", "windows-1252"), "x");
+  EXPECT_EQ(decoded("\xCF\xF0", "windows-1251"), "Пр");
+  EXPECT_EQ(decoded("x", std::string(10'000, 'c')), "x");
+  EXPECT_EQ(html_charset("<html><META http-equiv=x content='text/html; CHARSET=Windows-1251'>"),
+            "windows-1251");
+}
+
+TEST(EncodedWords, AreReadAsProgramsWriteThem) {
+  EXPECT_EQ(decoded_header("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?UTF-8?B?IMO8YmVyYWxs?="),
+            "Grüße überall");
+  EXPECT_EQ(decoded_header("=?utf-8?b?w7w?= x"), "ü x") << "without padding";
+  EXPECT_EQ(decoded_header("=?utf-8?q?=C3?= =?utf-8?q?=BC?="), "ü") << "a character cut in two";
+  EXPECT_EQ(decoded_header("\"=?utf-8?q?N=C3=B6ra?=\""), "\"Nöra\"") << "in quotation marks";
+  EXPECT_EQ(decoded_header("a=?utf-8?q?b?=c"), "abc") << "without blanks";
+  EXPECT_EQ(decoded_header("=?utf-8?q?two words?="), "two words") << "blanks within";
+  EXPECT_EQ(decoded_header("=?utf-8*en?q?x?="), "x");
+  EXPECT_EQ(decoded_header("=?no-such?q?caf=E9?="), "café");
+  EXPECT_EQ(decoded_header("caf\xE9"), "café");
+  EXPECT_EQ(decoded_header("=?utf-8?x?a?= =?utf-8?q?half"), "=?utf-8?x?a?= =?utf-8?q?half");
+  EXPECT_EQ(decoded_header(" a\r\n b\t c "), "a b c");
+}
+
+TEST(EncodedWords, BringNoLineBreakIntoAHeader) {
+  EXPECT_EQ(decoded_header("=?utf-8?q?a=0D=0ABcc:_b=00c?="), "a Bcc: b c");
+}
+
+TEST(PlainText, GivesFilesOutThatWereWrittenIntoIt) {
+  std::string text = "before\nbegin 644 cat.txt\n#0V%T\n`\nend\nafter\n";
+  const auto files = take_inline_files(text, 8);
+  ASSERT_THAT(files, SizeIs(1));
+  EXPECT_EQ(files[0].name, "cat.txt");
+  EXPECT_EQ(files[0].bytes, "Cat");
+  EXPECT_EQ(text, "before\nafter\n");
+  std::string yenc = "=ybegin line=128 size=3 name=cat.bin\n\x6D\x8B\x9E\n=yend size=3\nx\n";
+  const auto binary = take_inline_files(yenc, 8);
+  ASSERT_THAT(binary, SizeIs(1));
+  EXPECT_EQ(binary[0].bytes, "Cat");
+  EXPECT_EQ(yenc, "x\n");
+  std::string prose = "begin 644 times\nand never end\n";
+  EXPECT_THAT(take_inline_files(prose, 8), IsEmpty());
+  EXPECT_EQ(prose, "begin 644 times\nand never end\n");
+}
+
+TEST(Threads, AreReadFromWhatHeadersHold) {
+  EXPECT_THAT(message_ids(" <a@b>\n <c@d> <a@b> junk <e f@g>", 9),
+              ElementsAre("a@b", "c@d", "ef@g"));
+  EXPECT_THAT(message_ids("a@b", 9), ElementsAre("a@b"));
+  EXPECT_THAT(message_ids("Your mail of Monday", 9), IsEmpty());
+  EXPECT_THAT(message_ids("<a@b> <c@d> <e@f>", 2), ElementsAre("a@b", "e@f")) << "the last is kept";
+  const Thread thread = read_thread({.message_id = "<me@x>",
+                                     .in_reply_to = "<me@x> <b@x>",
+                                     .references = "<me@x> <a@x> <m@x> <b@x> <me@x>"});
+  EXPECT_EQ(thread.own, "me@x");
+  EXPECT_EQ(thread.root, "a@x");
+  EXPECT_EQ(thread.answered, "b@x");
+  EXPECT_EQ(read_thread({.references = "<a@x> <b@x> <c@x>"}).answered, "c@x") << "the youngest";
+}
+
+TEST(Threads, OfOutlookHaveARootOfTheirOwn) {
+  const std::string root = "AdQl4iYyvbhjmmSWTm2Rc3l0jHbWLw==";  // 22 bytes
+  const Thread first = read_thread({.thread_index = root});
+  EXPECT_THAT(first.outlook, SizeIs(44));
+  EXPECT_FALSE(first.outlook_answer);
+  const std::string headers = "From: a@b\nMessage-ID: <m@x>\nThread-Index: ";
+  EXPECT_EQ(read_mail(headers + root + "\n\n", "id", {}).record.conversation, "m@x");
+  const auto answer = read_mail(headers + "AdQl4iYyvbhjmmSWTm2Rc3l0jHbWLwAAAAAA\n\n", "id", {});
+  EXPECT_EQ(answer.record.conversation, "thread-index:" + first.outlook);
+  EXPECT_THAT(read_thread({.thread_index = "!"}).outlook, IsEmpty());
+}
+
+std::string native(const std::string& headers, const std::string& body = "x") {
+  return read_mail("From: a@b\n" + headers + "\n" + body, "id", {}).record.json();
+}
+
+TEST(Marks, SayWhoAnswersAutomatically) {
+  EXPECT_THAT(native("Auto-Submitted: auto-replied; owner=a\n"),
+              HasSubstr(R"("automatic":{"kind":"reply","by":"Auto-Submitted"})"));
+  EXPECT_THAT(native("Auto-Submitted: auto-generated\n"), HasSubstr(R"("kind":"generated")"));
+  EXPECT_THAT(native("X-Autoreply: yes\n"), HasSubstr(R"("by":"X-Autoreply")"));
+  EXPECT_THAT(native("Precedence: auto_reply\n"), HasSubstr(R"("by":"Precedence")"));
+  EXPECT_THAT(native("Auto-Submitted: no\n"), Not(HasSubstr("\"automatic\"")));
+  EXPECT_THAT(native("X-Autoreply: no\n"), Not(HasSubstr("\"automatic\"")));
+  EXPECT_THAT(native("Subject: Out of office\n", "I am away."), Not(HasSubstr("\"automatic\"")));
+}
+
+TEST(Marks, SayWhatIsAList) {
+  EXPECT_THAT(native("List-Id: <l.example.org>\nList-Archive: <https://x>\n"),
+              HasSubstr(R"("list_archive":"<https://x>","list":true)"));
+  EXPECT_THAT(native("Precedence: bulk\n"), Not(HasSubstr("\"list\"")));
+}
+
+TEST(Marks, SayWhatAFilterTookForSpam) {
+  EXPECT_THAT(native("X-Spam-Flag: YES\nX-Spam-Status: Yes, score=12.3 required=5.0\n"),
+              HasSubstr(R"("spam":{"verdict":"spam","by":"X-Spam-Flag","score":"12.3"})"));
+  EXPECT_THAT(native("X-Spam-Status: No, score=-1.9\n"),
+              HasSubstr(R"("spam":{"verdict":"ham","by":"X-Spam-Status","score":"-1.9"})"));
+  EXPECT_THAT(
+      native("Authentication-Results: mx; spf=pass\nAuthentication-Results: mx2; dkim=fail\n"),
+      HasSubstr(R"("authentication_results":["mx; spf=pass","mx2; dkim=fail"])"));
+  EXPECT_THAT(native("", "Buy cheap pills"), Not(HasSubstr("\"spam\"")));
+}
+
+TEST(Marks, SayWhichRecipientsWereNotReached) {
+  const std::string bounce =
+      "Content-Type: multipart/report; report-type=delivery-status; "
+      "boundary=b\n\n--b\n\nsorry\n--b\n"
+      "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n\n"
+      "Final-Recipient: rfc822; nora@example.org\nAction: failed\nStatus: 5.1.1\n"
+      "Diagnostic-Code: smtp; 550 5.1.1\n no such user\n\n"
+      "Final-Recipient: rfc822; ada@example.org\nAction: delayed\nStatus: 4.4.1\n--b--\n";
+  const std::string json = read_mail("From: <>\n" + bounce, "id", {}).record.json();
+  EXPECT_THAT(json,
+              HasSubstr(R"("report":{"kind":"delivery","reporter":"mx.example.net","recipients":[)"
+                        R"({"recipient":"nora@example.org","action":"failed","status":"5.1.1",)"
+                        R"("diagnostic":"550 5.1.1 no such user"},)"
+                        R"({"recipient":"ada@example.org","action":"delayed","status":"4.4.1"}])"));
+  EXPECT_THAT(native("X-Failed-Recipients: a@x, b@x\n"),
+              HasSubstr(R"("failed_recipients":["a@x","b@x"])"));
+}
+
+const std::string kWithFiles =
+    "From: a@b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nwords\n"
+    "--b\nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\nYWJj\n"
+    "--b\nContent-Type: image/png; name=b.png\n\npixels\n--b--\n";
+
+TEST(Files, ComeWithTheirBytesOnlyWhereAskedFor) {
+  EXPECT_THAT(read_mail(kWithFiles, "id", {}).attachments, IsEmpty());
+  const ReadMail some = read_mail(kWithFiles, "id", {.keep = {.types = {"Application/PDF"}}});
+  ASSERT_THAT(some.attachments, SizeIs(1));
+  EXPECT_EQ(some.attachments[0].name, "a.pdf");
+  EXPECT_EQ(some.attachments[0].bytes, "abc");
+  ASSERT_THAT(some.record.attachments, SizeIs(1)) << "the host names those that are handed over";
+  EXPECT_EQ(some.record.attachments[0].name, "b.png");
+  EXPECT_THAT(read_mail(kWithFiles, "id", {.keep = {.types = {"image/*"}}}).attachments, SizeIs(1));
+  EXPECT_THAT(read_mail(kWithFiles, "id", {.keep = {.types = {"*"}}}).attachments, SizeIs(2));
+  EXPECT_THAT(read_mail(kWithFiles, "id", {.keep = {.types = {"*"}, .most_bytes = 5}}).attachments,
+              SizeIs(1));
+  EXPECT_THAT(
+      read_mail(kWithFiles, "id", {.keep = {.types = {"*"}, .most_bytes_together = 5}}).attachments,
+      SizeIs(1));
+}
+
+TEST(Files, OfOutlookAndOfCiphersAreKeptAsTheyAre) {
+  const auto read = [](const std::string& type, const std::string& more = "") {
+    return read_mail("From: a@b\nContent-Type: " + type + "\n" + more + "\nbytes\n", "id", {})
+        .record;
+  };
+  EXPECT_EQ(read("application/ms-tnef; name=winmail.dat").attachments.at(0).name, "winmail.dat");
+  EXPECT_EQ(read("text/calendar; method=REQUEST").attachments.at(0).type, "text/calendar");
+  const auto smime = read("application/pkcs7-mime; smime-type=enveloped-data");
+  EXPECT_EQ(smime.attachments.at(0).type, "application/pkcs7-mime");
+  EXPECT_THAT(smime.json(), HasSubstr(R"("protection":"encrypted")"));
+}
+
+TEST(QuotedIds, NameTheMailThatIsAnswered) {
+  const auto read = [](const std::string& headers, const std::string& body) {
+    return read_mail("From: a@b\n" + headers + "\n" + body, "id", {}).record.quoted;
+  };
+  const auto one = read("In-Reply-To: <1@x>\n", "Ada wrote:\n> a\n>> b\nyes\n> c\n");
+  ASSERT_THAT(one, SizeIs(3));
+  EXPECT_EQ(one[0].native_id, "1@x");
+  EXPECT_EQ(one[1].native_id, "") << "of an older mail nothing is said";
+  EXPECT_EQ(one[2].native_id, "1@x");
+  const auto two = read("In-Reply-To: <1@x>\n", "Ada wrote:\n> a\n\nBob wrote:\n> b\n");
+  EXPECT_EQ(two.at(0).native_id + two.at(1).native_id, "") << "which of them is not said";
+  const auto both = read("In-Reply-To: <1@x> <2@x>\n", "Ada wrote:\n> a\n\nBob wrote:\n> b\n");
+  EXPECT_EQ(both.at(0).native_id + " " + both.at(1).native_id, "1@x 2@x");
+  const auto forward =
+      read("In-Reply-To: <1@x>\n", "Begin forwarded message:\n\nFrom: Ada\nSubject: x\n\nwords\n");
+  EXPECT_EQ(forward.at(0).native_id, "") << "a forwarded mail is not what is answered";
+}
+
+TEST(Author, IsShownButNoHandleWhereAnArchiveCutTheAddress) {
+  const auto author = [](const std::string& from) {
+    return read_mail("From: " + from + "\n\nx", "id", {}).record.author;
+  };
+  EXPECT_EQ(author("Nora <nora...@example.org>").handle, "");
+  EXPECT_EQ(author("Nora <nora...@example.org>").name, "Nora");
+  EXPECT_EQ(author("nora...@example.org").name, "nora...@example.org");
+  EXPECT_EQ(author("\"x:4711\" <nora@example.org>").handle, "mailto:nora@example.org");
+  EXPECT_EQ(author("\"ada@example.org\" <nora@example.org>").handle, "mailto:nora@example.org");
+  EXPECT_THAT(author("\"ada@example.org\" <nora@example.org>").addresses, IsEmpty());
+  EXPECT_EQ(author("\"=?utf-8?q?N=C3=B6ra?=\" <nora@example.org>").name, "Nöra");
+}
+
+}  // namespace

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How work grows with its input: CPU time of this thread, so that a busy machine does not count,
+// and the most memory that a process of its own needs.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+
+namespace voxbus::kit::tests {
+
+inline double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// The least of five runs: what disturbs a run only makes it longer.
+inline double cpu_seconds_of(const std::function<void()>& work) {
+  std::array<double, 5> took{};
+  for (double& one : took) {
+    const double begin = cpu_seconds();
+    work();
+    one = cpu_seconds() - begin;
+  }
+  return *std::min_element(took.begin(), took.end());
+}
+
+// How much longer twice the input takes; what takes less than a few milliseconds says nothing. A
+// disturbance makes it seem longer, so the least of five measurements counts.
+inline double growth(const std::function<void()>& once, const std::function<void()>& twice) {
+  constexpr double kNothing = 0.004;
+  double least = 100;
+  for (int i = 0; i < 5 && least > 2.2; ++i) {
+    const double small = cpu_seconds_of(once);
+    const double large = cpu_seconds_of(twice);
+    least = std::min(least, large < kNothing ? 1.0 : large / std::max(small, kNothing / 2));
+  }
+  return least;
+}
+
+// Bytes that the work needs beyond those that the process has already.
+inline std::size_t memory_of(const std::function<void()>& work) {
+  const auto peak = [](const std::function<void()>& run) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      run();
+      ::_exit(0);
+    }
+    int status = 0;
+    rusage usage{};
+    if (child < 0 || ::wait4(child, &status, 0, &usage) != child || status != 0) std::abort();
+    return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+  };
+  const std::size_t base = peak([] {});
+  return std::max(peak(work), base) - base;
+}
+
+}  // namespace voxbus::kit::tests
