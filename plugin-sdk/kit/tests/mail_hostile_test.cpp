@@ -102,7 +102,8 @@ const std::vector<Row>& rows() {
       {"references", nullptr, "References: ", "<a@b> ", 20'000, ""},
       {"brackets of references", nullptr, "References: ", "<", 120'000, ""},
       {"pieces of a parameter", nullptr, "Content-Type: text/plain", "; n*1*=x", 14'000, ""},
-      {"recipients", nullptr, "To: ", "a@b, ", 24'000, ""},
+      // GMime makes an object of each: beyond this many the processor's cache is measured.
+      {"recipients", nullptr, "To: ", "a@b, ", 4'000, ""},
       {"comments among recipients", nullptr, "To: ", "(((a@b,", 17'000, ""}};
   return kRows;
 }
