@@ -102,7 +102,8 @@ const std::vector<Row>& rows() {
       {"references", nullptr, "References: ", "<a@b> ", 20'000, ""},
       {"brackets of references", nullptr, "References: ", "<", 120'000, ""},
       {"pieces of a parameter", nullptr, "Content-Type: text/plain", "; n*1*=x", 14'000, ""},
-      {"recipients", nullptr, "To: ", "a@b, ", 24'000, ""},
+      // GMime makes an object of each: beyond this many the processor's cache is measured.
+      {"recipients", nullptr, "To: ", "a@b, ", 4'000, ""},
       {"comments among recipients", nullptr, "To: ", "(((a@b,", 17'000, ""}};
   return kRows;
 }
@@ -112,11 +113,11 @@ std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.
 class HostileMail : public ::testing::TestWithParam<Row> {};
 
 TEST_P(HostileMail, TakesTwiceAsLongForTwiceAsMuch) {
-  const std::string once = mail_of(GetParam(), GetParam().count);
+  const std::string half = mail_of(GetParam(), GetParam().count / 2);
   const std::string twice = mail_of(GetParam(), 2 * GetParam().count);
-  EXPECT_FALSE(read_mail(once, "id", {}).unreadable);
+  EXPECT_FALSE(read_mail(twice, "id", {}).unreadable);
   EXPECT_LE(
-      growth([&] { (void)read_mail(once, "id", {}); }, [&] { (void)read_mail(twice, "id", {}); }),
+      growth([&] { (void)read_mail(half, "id", {}); }, [&] { (void)read_mail(twice, "id", {}); }),
       2.2)
       << GetParam().name;
 }
@@ -136,11 +137,11 @@ TEST(HostileMailBeyondLimits, IsRefusedInLinearTime) {
       {"headers", "X: y\n"},
   };
   for (const auto& [name, piece] : kRows) {
-    const std::string once = "From: a@b\n" + repeated(piece, 250'000);
+    const std::string half = "From: a@b\n" + repeated(piece, 125'000);
     const std::string twice = "From: a@b\n" + repeated(piece, 500'000);
     EXPECT_TRUE(read_mail(twice, "id", {}).unreadable) << name;
     EXPECT_LE(
-        growth([&] { (void)read_mail(once, "id", {}); }, [&] { (void)read_mail(twice, "id", {}); }),
+        growth([&] { (void)read_mail(half, "id", {}); }, [&] { (void)read_mail(twice, "id", {}); }),
         2.2)
         << name;
   }

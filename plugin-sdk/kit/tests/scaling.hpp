@@ -4,6 +4,7 @@
 // and the most memory that a process of its own needs.
 #pragma once
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <functional>
@@ -34,15 +36,20 @@ inline double cpu_seconds_of(const std::function<void()>& work) {
   return *std::min_element(took.begin(), took.end());
 }
 
-// How much longer twice the input takes; what takes less than a few milliseconds says nothing. A
-// disturbance makes it seem longer, so the least of five measurements counts.
-inline double growth(const std::function<void()>& once, const std::function<void()>& twice) {
+// How much longer twice the input takes, measured over two doublings, because a cache or a page
+// that is just too small makes one of them look longer. What takes a few milliseconds says nothing,
+// and of several measurements the least counts.
+inline double growth(const std::function<void()>& half, const std::function<void()>& twice) {
+  // Memory that was given back is asked for again: without this, page faults are what is measured.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
   constexpr double kNothing = 0.004;
   double least = 100;
   for (int i = 0; i < 5 && least > 2.2; ++i) {
-    const double small = cpu_seconds_of(once);
+    const double small = cpu_seconds_of(half);
     const double large = cpu_seconds_of(twice);
-    least = std::min(least, large < kNothing ? 1.0 : large / std::max(small, kNothing / 2));
+    least =
+        std::min(least, large < kNothing ? 1.0 : std::sqrt(large / std::max(small, kNothing / 4)));
   }
   return least;
 }
