@@ -12,6 +12,7 @@
 #include "base/json.hpp"
 #include "base/pulse.hpp"
 #include "base/text.hpp"
+#include "host/abi_view.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::host {
@@ -21,14 +22,6 @@ using namespace std::chrono_literals;
 constexpr auto kLongestRetry = 300'000ms;
 constexpr auto kWentWell = 20s;  // a poll that failed after so long is the first in a row
 
-// Sizes that structs of the plugin's had in ABI 0.1: what may be read whatever is appended later.
-constexpr std::uint32_t kItem01 = 88, kAttachment01 = 56, kFailure01 = 32, kProbe01 = 16,
-                        kReread01 = 16;
-static_assert(sizeof(voxbus_item) == kItem01 && sizeof(voxbus_attachment) == kAttachment01 &&
-              sizeof(voxbus_failure) == kFailure01 && sizeof(voxbus_probe_1) == kProbe01 &&
-              sizeof(voxbus_reread_1) == kReread01);
-
-bool is_sound(voxbus_view view) { return view.size == 0 || view.data != nullptr; }
 constexpr std::string_view kDiedReading = "the plugin died or failed each time over this record";
 constexpr int kFaultsUntilPoison = 3;
 
@@ -37,24 +30,10 @@ std::string_view key_of(std::string_view native_id) {
   return native_id.substr(0, model::kMaxNativeId);
 }
 
-std::string_view text_of(voxbus_view view) {
-  return {view.data, static_cast<std::size_t>(view.size)};
-}
-
 std::string reason_of(const model::Item& quarantined) {
   const auto parsed = json::parse(quarantined.record, model::kMaxRecordDepth);
   const auto* record = parsed ? parsed->if_object() : nullptr;
   return std::string(record ? json::text_at(*record, "reason").value_or("") : "unknown");
-}
-
-// Nothing that we call may throw into the plugin's C frames.
-template<class Action>
-voxbus_status guarded_status(Action&& action) noexcept {
-  try {
-    return action();
-  } catch (...) {
-    return VOXBUS_RETRY;
-  }
 }
 
 }  // namespace

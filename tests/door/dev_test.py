@@ -186,7 +186,7 @@ class Dev(unittest.TestCase):
         self.assertEqual([f"check: {step}" for step in self.STEPS],
                          re.findall(r"(?m)^dev: (check: .*)$", told.stderr)[:-1])
         self.assertIn("clang-format --dry-run --Werror new.cpp old.cpp old.hpp", self.calls)
-        self.assertIn("shellcheck dev .ci/run", self.calls)
+        self.assertIn("shellcheck dev .ci/run tests/door/fresh.sh", self.calls)
         self.assertIn("python3 tests/floors/floors.py daemon", self.calls)
         self.assertIn("cmake --preset tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON", self.calls)
         presets = {preset["name"]: preset for preset in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]}

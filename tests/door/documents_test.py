@@ -98,7 +98,8 @@ class Manuals(unittest.TestCase):
 
     def test_every_key_of_a_channel_is_in_its_page_and_its_example(self):
         plugin_keys = {"maildir", "mbox", "password", "file", "time_zone", "usegmtime",
-                       "inbound_contexts", "outbound_contexts", "extension_digits", "folders", "addresses", "max_item"}
+                       "inbound_contexts", "outbound_contexts", "extension_digits", "folders", "addresses", "max_item",
+                       "attachments", "max_attachment"}
         example = keys(read("conf/channels.d/email.yaml.example")) - plugin_keys
         self.assertIn("stop_within", example)
         self.assertEqual(set(), example - self.documented("voxbus-channel.5"))

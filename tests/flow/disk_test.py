@@ -103,7 +103,7 @@ class FullDisk(unittest.TestCase):
         if os.geteuid() != 0 and os.environ.get("CI") != "true":
             print("SKIPPED: only root can mount a small disk; a full disk is NOT tested", file=sys.stderr)
             self.skipTest("only root can mount a small disk")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "voxbus-test", self.disk], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m,mode=0700", "voxbus-test", self.disk], check=True)
         self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
         self.daemon = Faulty(self)
         self.daemon.state = self.disk

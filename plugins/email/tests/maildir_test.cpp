@@ -319,10 +319,11 @@ TEST_F(Maildir, HandsFilesOverOnlyWhereConfigured) {
 
 TEST_F(Maildir, WantsExactlyOneSource) {
   const auto message = [&](const char* settings) { return harness_.create(settings).message; };
-  EXPECT_THAT(message("{}"), HasSubstr("exactly one of 'maildir' and 'mbox'"));
+  EXPECT_THAT(message("{}"), HasSubstr("exactly one of 'maildir', 'mbox' and 'imap'"));
   EXPECT_THAT(message(R"({"maildir":"/a","mbox":"/b"})"), HasSubstr("exactly one of"));
   EXPECT_THAT(message(R"({"maildir":"a"})"), HasSubstr("not an absolute path"));
-  EXPECT_THAT(message(R"({"mbox":"/a","folders":["x"]})"), HasSubstr("belongs to 'maildir'"));
+  EXPECT_THAT(message(R"({"mbox":"/a","folders":["x"]})"),
+              HasSubstr("an mbox file has no 'folders'"));
 }
 
 TEST_F(Maildir, ReadsAnewWhatItOnceHandedOverWhole) {
