@@ -158,7 +158,6 @@ class Imap(unittest.TestCase):
         self.daemon.wait_for_events(MAILS // 10)
         self.dovecot.process.kill()  # in the middle
         self.dovecot.process.wait()
-        subprocess.run(["pkill", "-9", "-f", f"^dovecot/.*{self.dovecot.folder}"], check=False)
         self.dovecot.again()
         self.daemon.wait_for_events(MAILS // 2, limit=120)
         self.daemon.kill()

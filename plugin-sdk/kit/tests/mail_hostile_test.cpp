@@ -125,7 +125,7 @@ TEST_P(HostileMail, TakesTwiceAsLongForTwiceAsMuch) {
 INSTANTIATE_TEST_SUITE_P(Rows, HostileMail, ::testing::ValuesIn(rows()),
                          [](const ::testing::TestParamInfo<Row>& info) {
                            std::string name;
-                           for (const char c : std::string{info.param.name})
+                           for (const char c : std::string{row.param.name})
                              name += c == ' ' ? '_' : c;
                            return name;
                          });
