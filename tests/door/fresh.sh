@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Both commands of the README in a Debian 12 that has nothing but git: a root made by debootstrap,
 # entered in a mount namespace of its own, so that nothing stays mounted. Prints how long each took.
-# As root; apt is set up inside as it is outside. `./dev fresh` calls it.
+# As root; apt is set up inside as it is outside. `./dev fresh` calls it; arguments are commands that
+# are run instead of those two.
 set -euo pipefail
-[[ ${1:-} == --inside ]] || exec unshare --mount --propagation private "$0" --inside
+[[ ${1:-} == --inside ]] || exec unshare --mount --propagation private "$0" --inside "$@"
+shift
+(($#)) || set -- './dev run --fast --rounds 2' './dev test'
 cd "$(dirname "$(readlink -f "$0")")/../.."
 
 root=$(mktemp -d /var/tmp/voxbus-fresh-XXXXXX)
@@ -33,5 +36,4 @@ timed() {
   inside "cd /root/voxbus && $1"
   say "$1: $(((SECONDS - begun) / 60)) min $(((SECONDS - begun) % 60)) s"
 }
-timed './dev run --fast --rounds 2'
-timed './dev test'
+for command; do timed "$command"; done

@@ -123,7 +123,7 @@ TEST_P(HostileMail, TakesTwiceAsLongForTwiceAsMuch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, HostileMail, ::testing::ValuesIn(rows()),
-                         [](const ::testing::TestParamInfo<Row>& info) {
+                         [](const ::testing::TestParamInfo<Row>& row) {
                            std::string name;
                            for (const char c : std::string{row.param.name})
                              name += c == ' ' ? '_' : c;
