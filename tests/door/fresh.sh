@@ -12,7 +12,12 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 
 root=$(mktemp -d /var/tmp/voxbus-fresh-XXXXXX)
 chmod 755 "$root"  # it becomes the /, through which every user there has to go
-trap 'for at in dev proc sys; do umount -R -l "$root/$at" 2>/dev/null || true; done; rm -rf --one-file-system "$root"' EXIT
+clean() {
+  local at
+  for at in dev proc sys; do umount -R -l "$root/$at" 2>/dev/null || true; done
+  rm -rf --one-file-system "$root"
+}
+trap clean EXIT
 say() { printf 'fresh: %s\n' "$*"; }
 
 say "a Debian 12 in $root"
