@@ -385,29 +385,24 @@ std::optional<Fetched> fetched(Response& response) {
   return out;
 }
 
-void in_order(std::vector<Fetched>& mails, const std::vector<std::uint32_t>* wanted) {
-  std::sort(mails.begin(), mails.end(),
-            [](const Fetched& a, const Fetched& b) { return a.uid < b.uid; });
-  const auto strange = [&](const Fetched& mail) {
-    return wanted && !std::binary_search(wanted->begin(), wanted->end(), mail.uid);
-  };
-  mails.erase(std::remove_if(mails.begin(), mails.end(), strange), mails.end());
-}
-
 }  // namespace
 
-Result<std::vector<Fetched>> Session::sizes(const std::vector<std::uint32_t>& uids,
-                                            Context& context) {
-  std::vector<Fetched> out;
+Result<std::vector<std::uint64_t>> Session::sizes(const std::vector<std::uint32_t>& uids,
+                                                  Context& context) {
+  std::vector<std::uint64_t> out(uids.size());
   auto answer = command(
       "UID FETCH " + set_of(uids) + " (UID RFC822.SIZE)",
       [&](Response& response) {
-        if (auto one = fetched(response); one && one->size > 0) out.push_back(std::move(*one));
+        const auto one = fetched(response);
+        if (!one) return;
+        const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
+        // News of a mail that nobody asked about, or of its flags, says no size.
+        if (at != uids.end() && *at == one->uid && one->size > 0)
+          out[at - uids.begin()] = one->size;
       },
       context);
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to say how large mails are", *answer);
-  in_order(out, &uids);
   return out;
 }
 
@@ -431,7 +426,8 @@ Result<std::vector<Fetched>> Session::collect(Context& context) {
       context);
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to hand over mails", *answer);
-  in_order(out, nullptr);
+  std::sort(out.begin(), out.end(),
+            [](const Fetched& a, const Fetched& b) { return a.uid < b.uid; });
   return out;
 }
 

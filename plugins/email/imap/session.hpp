@@ -54,8 +54,10 @@ class Session {
   Result<Standing> examine(const std::string& mailbox, Context& context);
   // The UIDs from `first` on, ascending, of the mailbox that was examined.
   Result<std::vector<std::uint32_t>> search(std::uint32_t first, Context& context);
-  // Their sizes; who is gone meanwhile is left out.
-  Result<std::vector<Fetched>> sizes(const std::vector<std::uint32_t>& uids, Context& context);
+  // Their sizes, in the same order; 0 where the server says none: gone meanwhile, or simply not
+  // said.
+  Result<std::vector<std::uint64_t>> sizes(const std::vector<std::uint32_t>& uids,
+                                           Context& context);
 
   // Whole mails: ask() sends a command at once, collect() reads what the oldest of them brings.
   // In ascending order; who is gone meanwhile is left out.

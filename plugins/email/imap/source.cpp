@@ -20,6 +20,7 @@ constexpr std::size_t kSizesAtOnce = 2000;
 constexpr std::size_t kGroupsAhead = 2;  // asked for beyond the one that is read
 constexpr std::size_t kGroupItems = 256;
 constexpr std::uint64_t kGroupBytes = 2 << 20;
+constexpr std::uint64_t kUnsaidSize = 256 << 10;  // what a mail counts of which no size is said
 constexpr std::uint32_t kPiece = 1 << 20;
 constexpr std::size_t kHead = 64 << 10;  // of an oversized mail
 constexpr auto kListEvery = 10min;
@@ -237,19 +238,20 @@ Result<void> Source::plan(Context& context) {
   if (!sizes) return sizes.error();
   std::uint64_t bytes = 0;
   bool fresh = true;
-  for (const Fetched& mail : *sizes) {
-    if (mail.size > options_.max_item.bytes) {
-      groups_.push_back({{mail.uid}, mail.size});
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    const std::uint64_t size = (*sizes)[i] > 0 ? (*sizes)[i] : kUnsaidSize;
+    if ((*sizes)[i] > options_.max_item.bytes) {
+      groups_.push_back({{some[i]}, size});
       fresh = true;
       continue;
     }
-    if (fresh || groups_.back().uids.size() >= kGroupItems || bytes + mail.size > kGroupBytes) {
+    if (fresh || groups_.back().uids.size() >= kGroupItems || bytes + size > kGroupBytes) {
       groups_.emplace_back();
       bytes = 0;
       fresh = false;
     }
-    groups_.back().uids.push_back(mail.uid);
-    bytes += mail.size;
+    groups_.back().uids.push_back(some[i]);
+    bytes += size;
   }
   return {};
 }
@@ -267,8 +269,7 @@ Result<Batch> Source::take_group(Context& context) {
   Batch batch;
   const Group group = groups_.front();
   if (group.oversized > 0) {
-    auto taken = take_oversized(group, batch, context);
-    if (!taken) return taken.error();
+    if (auto taken = take_oversized(group, batch, context); !taken) return taken.error();
   } else {
     auto mails = session_->collect(context);
     if (!mails) return mails.error();
@@ -283,7 +284,7 @@ Result<Batch> Source::take_group(Context& context) {
 }
 
 // In pieces, so that memory does not grow with it: its id is of all of its bytes.
-Result<bool> Source::take_oversized(const Group& group, Batch& batch, Context& context) {
+Result<void> Source::take_oversized(const Group& group, Batch& batch, Context& context) {
   kit::MailDigest digest;
   std::string head;
   std::uint64_t size = 0;
@@ -296,7 +297,7 @@ Result<bool> Source::take_oversized(const Group& group, Batch& batch, Context& c
     if (piece->size() < kPiece) break;
   }
   if (size > 0) batch.items.push_back(oversized_item(digest.hex(), head, size, options_));
-  return true;
+  return {};
 }
 
 }  // namespace voxbus::email::imap

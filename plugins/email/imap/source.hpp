@@ -53,7 +53,7 @@ class Source final : public MailSource {
   Result<void> plan(Context& context);
   Result<void> ask_ahead(Context& context);
   Result<Batch> take_group(Context& context);
-  Result<bool> take_oversized(const Group& group, Batch& batch, Context& context);
+  Result<void> take_oversized(const Group& group, Batch& batch, Context& context);
 
   bool load(std::string_view cursor);
   std::string cursor() const;

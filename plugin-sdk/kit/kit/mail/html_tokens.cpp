@@ -7,6 +7,7 @@
 #include <array>
 
 #include "kit/mail/words.hpp"
+#include "voxbus/text.hpp"
 
 namespace voxbus::kit::mail {
 namespace {
@@ -29,21 +30,7 @@ void append_code_point(std::string& out, unsigned long code) {
       0x2013, 0x2014, 0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
   if (code >= 0x80 && code < 0xA0) code = kWindows[code - 0x80];
   if (code == 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) code = 0xFFFD;
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | (code >> 6));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | (code >> 12));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (code >> 18));
-    out += static_cast<char>(0x80 | ((code >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
+  voxbus::append_utf8(out, static_cast<std::uint32_t>(code));
 }
 
 // The entity at text[0] == '&': its length, or 0 when it is none.
