@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The channel "email": the mails of an IMAP account, a Maildir or an mbox file. In a process of its
-// own only: GLib, below GMime, ends its process when memory runs out and cannot be unloaded.
+// The channel "email": the mails of an IMAP or POP3 account, a Maildir or an mbox file. In a
+// process of its own only: GLib, below GMime, ends its process when memory runs out and cannot be
+// unloaded.
 
 #include <filesystem>
 #include <memory>
@@ -12,21 +13,23 @@
 #include "kit/access.hpp"
 #include "maildir.hpp"
 #include "mbox.hpp"
+#include "pop3/source.hpp"
 #include "voxbus/plugin.hpp"
 
 namespace voxbus::email {
 
 class Email final : public Channel {
  public:
-  static constexpr About kAbout{.id = "org.voxbus.email",
-                                .version = "0.1.0",
-                                .summary = "Mail from an IMAP account, a Maildir or an mbox file",
-                                .network = Network::kOwn,
-                                .max_item = Size::mebibytes(32)};
+  static constexpr About kAbout{
+      .id = "org.voxbus.email",
+      .version = "0.1.0",
+      .summary = "Mail from an IMAP or POP3 account, a Maildir or an mbox file",
+      .network = Network::kOwn,
+      .max_item = Size::mebibytes(32)};
   struct Settings {
     std::filesystem::path maildir, mbox, authorities;
-    std::string imap, user, password;
-    imap::Tls tls = imap::Tls::kImplicit;
+    std::string imap, pop3, user, password;
+    Tls tls = Tls::kImplicit;
     std::uint32_t port = 0;
     std::chrono::milliseconds check_every = std::chrono::seconds{60};
     std::vector<std::string> folders, addresses, attachments;
@@ -34,15 +37,18 @@ class Email final : public Channel {
     Size max_item = Size::mebibytes(32);
 
     void fields(auto& field) {
-      field("maildir", maildir, "The Maildir to read, with its subfolders; this, mbox or imap")
+      field("maildir", maildir,
+            "The Maildir to read, with its subfolders; this, mbox, imap or pop3")
           .identity();
       field("mbox", mbox, "The mbox file to follow").identity();
       field("imap", imap, "The IMAP server to read from, by its name").identity();
-      field("port", port, "Its port; 0: 993, or 143 with STARTTLS").maximum(65535).identity();
+      field("pop3", pop3, "The POP3 server to read from, by its name").identity();
+      field("port", port, "Its port; 0: 993 or 995, with STARTTLS 143 or 110")
+          .maximum(65535)
+          .identity();
       field("tls", tls, "implicit: from the first byte; starttls; none: to this machine only")
-          .choices({{"implicit", imap::Tls::kImplicit},
-                    {"starttls", imap::Tls::kStartTls},
-                    {"none", imap::Tls::kNone}});
+          .choices(
+              {{"implicit", Tls::kImplicit}, {"starttls", Tls::kStartTls}, {"none", Tls::kNone}});
       field("authorities", authorities,
             "PEM file with the certificates to trust; none: those of the system");
       field("user", user, "Who logs in").identity();
@@ -64,12 +70,15 @@ class Email final : public Channel {
           .maximum(Size::mebibytes(32));
     }
     void check(Problems& problems) const {
-      if (int{!maildir.empty()} + int{!mbox.empty()} + int{!imap.empty()} != 1)
-        problems.add("exactly one of 'maildir', 'mbox' and 'imap' is to be set");
-      if (!imap.empty() && (user.empty() || password.empty()))
-        problems.add("'imap' needs 'user' and 'password'");
-      const bool is_here = imap == "localhost" || imap == "127.0.0.1" || imap == "::1";
-      if (!imap.empty() && tls == imap::Tls::kNone && !is_here)
+      const auto has = [](const auto& setting) { return setting.empty() ? 0 : 1; };
+      if (has(maildir) + has(mbox) + has(imap) + has(pop3) != 1)
+        problems.add("exactly one of 'maildir', 'mbox', 'imap' and 'pop3' is to be set");
+      const std::string& host = server();
+      if (!host.empty() && (user.empty() || password.empty()))
+        problems.add(imap.empty() ? "'pop3' needs 'user' and 'password'"
+                                  : "'imap' needs 'user' and 'password'");
+      const bool is_here = host == "localhost" || host == "127.0.0.1" || host == "::1";
+      if (!host.empty() && tls == Tls::kNone && !is_here)
         problems.add("'tls: none' sends the password for all to read: only to localhost");
       for (const auto& path : {maildir, mbox, authorities}) {
         if (!path.empty() && !path.is_absolute()) {
@@ -83,7 +92,9 @@ class Email final : public Channel {
         }
       }
       if (!folders.empty() && !mbox.empty()) problems.add("an mbox file has no 'folders'");
+      if (!folders.empty() && !pop3.empty()) problems.add("a POP3 account has no 'folders'");
     }
+    const std::string& server() const { return imap.empty() ? pop3 : imap; }
   };
 
   explicit Email(Settings settings) : maildir_{settings.maildir}, mbox_{settings.mbox} {
@@ -91,20 +102,21 @@ class Email final : public Channel {
              .keep = {.types = std::move(settings.attachments),
                       .most_bytes = settings.max_attachment.bytes}};
     ReadOptions read{.mail = mail_, .max_item = settings.max_item};
-    if (!settings.imap.empty()) {
-      const bool starts_clear = settings.tls != imap::Tls::kImplicit;
-      source_ = std::make_unique<imap::Source>(
-          imap::Account{
-              .server = {.host = settings.imap,
-                         .port = static_cast<std::uint16_t>(settings.port != 0 ? settings.port
-                                                            : starts_clear     ? 143
-                                                                               : 993),
-                         .tls = settings.tls,
-                         .authorities = settings.authorities},
-              .login = {std::move(settings.user), std::move(settings.password)},
-              .mailboxes = std::move(settings.folders),
-              .check_every = settings.check_every},
-          std::move(read));
+    if (!settings.server().empty()) {
+      Server server = server_of(settings);
+      Login login{std::move(settings.user), std::move(settings.password)};
+      if (settings.imap.empty()) {
+        source_ = std::make_unique<pop3::Source>(
+            pop3::Account{std::move(server), std::move(login), settings.check_every},
+            std::move(read));
+      } else {
+        source_ =
+            std::make_unique<imap::Source>(imap::Account{.server = std::move(server),
+                                                         .login = std::move(login),
+                                                         .mailboxes = std::move(settings.folders),
+                                                         .check_every = settings.check_every},
+                                           std::move(read));
+      }
     } else if (settings.mbox.empty()) {
       source_ =
           std::make_unique<Maildir>(settings.maildir, std::move(settings.folders), std::move(read));
@@ -133,6 +145,16 @@ class Email final : public Channel {
   }
 
  private:
+  static Server server_of(const Settings& settings) {
+    const bool starts_clear = settings.tls != Tls::kImplicit;
+    const int usual =
+        settings.imap.empty() ? (starts_clear ? 110 : 995) : (starts_clear ? 143 : 993);
+    return {.host = settings.server(),
+            .port = static_cast<std::uint16_t>(settings.port != 0 ? settings.port : usual),
+            .tls = settings.tls,
+            .authorities = settings.authorities};
+  }
+
   const std::filesystem::path maildir_, mbox_;
   kit::MailOptions mail_;
   std::unique_ptr<MailSource> source_;

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <iterator>
 
+#include "little_endian.hpp"
+
 namespace voxbus::email {
 namespace {
 
@@ -22,19 +24,6 @@ std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
   return x ^ (x >> 31);
-}
-
-void put(std::string& out, std::uint64_t number, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i) out += static_cast<char>(number >> (8 * i) & 0xFF);
-}
-
-std::uint64_t take(std::string_view& in, std::size_t bytes) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    number |= std::uint64_t{static_cast<unsigned char>(in[i])} << (8 * i);
-  }
-  in.remove_prefix(bytes);
-  return number;
 }
 
 }  // namespace
@@ -66,10 +55,10 @@ bool SeenMails::load(std::string_view cursor) {
   if (cursor.size() % kRangeBytes != 0) return false;
   while (!cursor.empty()) {
     Range range{};
-    range.last.seconds = static_cast<std::uint32_t>(take(cursor, 4));
-    range.last.micros = static_cast<std::uint32_t>(take(cursor, 4));
-    range.last.hash = take(cursor, 8);
-    range.sum = take(cursor, 8);
+    range.last.seconds = static_cast<std::uint32_t>(take_number(cursor, 4));
+    range.last.micros = static_cast<std::uint32_t>(take_number(cursor, 4));
+    range.last.hash = take_number(cursor, 8);
+    range.sum = take_number(cursor, 8);
     if (!loaded_.empty() && !(loaded_.back().last < range.last)) return false;
     loaded_.push_back(range);
   }
@@ -88,10 +77,10 @@ std::string SeenMails::cursor() const {
     std::uint64_t sum = 0;
     for (std::size_t i = begin; i < end; ++i) sum += known_[i].hash;
     const MailKey& last = known_[end - 1];
-    put(out, last.seconds, 4);
-    put(out, last.micros, 4);
-    put(out, last.hash, 8);
-    put(out, sum, 8);
+    append_number(out, last.seconds, 4);
+    append_number(out, last.micros, 4);
+    append_number(out, last.hash, 8);
+    append_number(out, sum, 8);
     begin = end;
   }
   return out;

@@ -6,27 +6,15 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "account.hpp"
 #include "voxbus/channel.hpp"
 #include "voxbus/result.hpp"
 
 namespace voxbus::email::imap {
-
-enum class Tls { kImplicit, kStartTls, kNone };
-
-struct Server {
-  std::string host;  // a name, or an address without brackets
-  std::uint16_t port = 993;
-  Tls tls = Tls::kImplicit;
-  std::filesystem::path authorities;  // PEM; empty: those of the system
-
-  std::string shown() const { return host + ":" + std::to_string(port); }
-};
 
 // Thrown out of whatever waits once the host wants the channel to end.
 struct Stopped {};

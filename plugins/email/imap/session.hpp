@@ -17,10 +17,6 @@
 
 namespace voxbus::email::imap {
 
-struct Login {
-  std::string user, password;
-};
-
 struct Listed {
   std::string name;                     // as the server writes it, in modified UTF-7
   std::vector<std::string> attributes;  // "\\Junk", in capitals

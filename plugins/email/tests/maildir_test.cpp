@@ -319,7 +319,7 @@ TEST_F(Maildir, HandsFilesOverOnlyWhereConfigured) {
 
 TEST_F(Maildir, WantsExactlyOneSource) {
   const auto message = [&](const char* settings) { return harness_.create(settings).message; };
-  EXPECT_THAT(message("{}"), HasSubstr("exactly one of 'maildir', 'mbox' and 'imap'"));
+  EXPECT_THAT(message("{}"), HasSubstr("exactly one of 'maildir', 'mbox', 'imap' and 'pop3'"));
   EXPECT_THAT(message(R"({"maildir":"/a","mbox":"/b"})"), HasSubstr("exactly one of"));
   EXPECT_THAT(message(R"({"maildir":"a"})"), HasSubstr("not an absolute path"));
   EXPECT_THAT(message(R"({"mbox":"/a","folders":["x"]})"),
