@@ -444,6 +444,8 @@ Status check_item(model::Item& item) {
     item.author = json::text_at(*author, "handle").value_or("");
   }
   item.conversation = json::text_at(*record, "conversation").value_or("");
+  item.message_id = model::message_id_of(*record);
+  item.quoted_ids = model::quoted_ids_of(*record);
   return {};
 }
 

@@ -52,7 +52,7 @@ void append_item_body(std::string& out, const model::Item& item, const Placed& p
   out += R"(,"revision":)";
   out += std::to_string(placed.revision);
   out += placed.historic ? R"(,"historic":true)" : R"(,"historic":false)";
-  append_members(out, item.record);
+  append_members(out, placed.record);
   if (item.reparsed && !item.quarantined) out += R"(,"reason":"reparsed")";
   if (!placed.raw.empty()) {
     out += R"(,"raw":")";

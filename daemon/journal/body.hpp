@@ -17,6 +17,7 @@ namespace voxbus::journal {
 struct Placed {
   std::string_view channel;
   std::string_view plugin;
+  std::string_view record;  // the item's, as it is stored
   std::uint32_t revision = 1;
   bool historic = false;
   TimePoint recorded;

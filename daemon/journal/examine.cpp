@@ -57,14 +57,7 @@ std::string check_frame(const Connection& db, const Frame& frame, const Keys& ke
       return "its epochs are not in order";
     }
   }
-  for (const char* sql :
-       {"SELECT count(*) FROM (SELECT * FROM names EXCEPT SELECT * FROM names_copy)",
-        "SELECT count(*) FROM (SELECT * FROM names_copy EXCEPT SELECT * FROM names)"}) {
-    auto statement = Statement::prepare(db, sql);
-    if (!statement || statement->step() != SQLITE_ROW || statement->integer(0) != 0) {
-      return "the two copies of its names differ";
-    }
-  }
+  if (!names_agree(db)) return "the two copies of its names differ";
   Prover prover(keys);
   for (const auto& mark : frame.marks) {
     if (!prover.cursor_opens(keys, mark.identity, mark.sealed_cursor)) {
@@ -188,6 +181,18 @@ Result<Examined> examine(const std::filesystem::path& directory, const Keys& key
   if (count->bind(1, type).step() != SQLITE_ROW) return failed(db, db.error("read"));
   standing.quarantined = static_cast<std::uint64_t>(count->integer(0));
   return Examined{std::move(standing), {}};
+}
+
+bool names_agree(const Connection& db) {
+  for (const char* sql :
+       {"SELECT count(*) FROM (SELECT * FROM names EXCEPT SELECT * FROM names_copy)",
+        "SELECT count(*) FROM (SELECT * FROM names_copy EXCEPT SELECT * FROM names)"}) {
+    auto statement = Statement::prepare(db, sql);
+    if (!statement || statement->step() != SQLITE_ROW || statement->integer(0) != 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace voxbus::journal

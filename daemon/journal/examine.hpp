@@ -34,6 +34,9 @@ struct Examined {
 [[nodiscard]] Result<Examined> examine(const std::filesystem::path& directory, const Keys& keys,
                                        const std::optional<Told>& told, const std::string& vfs);
 
+// Whether the names and their copy can be read and are the same.
+[[nodiscard]] bool names_agree(const Connection& connection);
+
 // The chain of the last row at or before a position; zeros before the first.
 [[nodiscard]] Result<Digest> chain_at(const Connection& connection, model::Position position);
 

@@ -164,6 +164,14 @@ Result<std::vector<std::optional<KeyId>>> Index::authors(std::span<const Mac> wa
   });
 }
 
+Result<std::vector<std::optional<Mac>>> Index::messages(std::span<const Mac> wanted) const {
+  return store_->lookup<Mac>('e', wanted, [](std::string_view bytes) {
+    Cutter in(bytes);
+    const auto event = in.array<Mac>();
+    return in.complete() ? std::optional(event) : std::nullopt;
+  });
+}
+
 Status Index::write(const IndexBatch& batch) {
   rocksdb::WriteBatch out;
   std::string value;
@@ -175,6 +183,9 @@ Status Index::write(const IndexBatch& batch) {
     value.clear();
     put(value, key);
     out.Put(key_of('a', mac), value);
+  }
+  for (const auto& [message, event] : batch.messages) {
+    out.Put(key_of('e', message), as_text(event));
   }
   value.clear();
   put(value, batch.marker.position);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tells a duplicate: the latest state of every native id and the key of every author, by keyed
-// hash, in sorted runs with filters (RocksDB without a log of its own). It can be lost at any time:
-// the journal's rows rebuild it. The sequencer looks up, the writer adds; both at once is fine.
+// What tells a duplicate: the latest state of every native id, the key of every author and the
+// event of every message id, by keyed hash, in sorted runs with filters (RocksDB without a log of
+// its own). It can be lost at any time: the journal's rows rebuild it. The sequencer looks up, the
+// writer adds; both at once is fine.
 //
 // Key 'n' + native: u32 revision, u32 key, u8 flags, u8 has version, u64 version, u64 position,
-// 16 bytes content. Key 'a' + author: u32 key. Key 'm': the marker: u64 position, 32 bytes chain,
-// u32 next key. A group and its marker are one batch, so whatever RocksDB has flushed when the
-// process dies is what the journal was at the marker; only what follows is read again.
+// 16 bytes content. Key 'a' + author: u32 key. Key 'e' + message id: 16 bytes, the event that was
+// the first to carry it. Key 'm': the marker: u64 position, 32 bytes chain, u32 next key. A group
+// and its marker are one batch, so whatever RocksDB has flushed when the process dies is what the
+// journal was at the marker; only what follows is read again.
 #pragma once
 
 #include <filesystem>
@@ -41,6 +43,7 @@ struct IndexMarker {
 struct IndexBatch {
   std::vector<std::pair<Mac, NativeState>> natives;
   std::vector<std::pair<Mac, KeyId>> authors;
+  std::vector<std::pair<Mac, Mac>> messages;
   IndexMarker marker;
 };
 
@@ -59,6 +62,7 @@ class Index {
       std::span<const Mac> wanted) const;
   [[nodiscard]] Result<std::vector<std::optional<KeyId>>> authors(
       std::span<const Mac> wanted) const;
+  [[nodiscard]] Result<std::vector<std::optional<Mac>>> messages(std::span<const Mac> wanted) const;
   // Error::retry when the disk is full: the same batch may be written again.
   [[nodiscard]] Status write(const IndexBatch& batch);
   // Writes what is in memory to the disk; done before closing, so that the next start is quick.

@@ -188,7 +188,7 @@ Status Journal::Parts::open_files() {
 }
 
 Status Journal::Parts::open_index(Sequencer::Start& start) {
-  VOXBUS_TRY(level, level_index(options.directory, standing, options.vfs));
+  VOXBUS_TRY(level, level_index(options.directory, standing, *keys, options.vfs));
   if (level.rows_read > 0) {
     log::info("read {} rows to bring the journal's index level{}", level.rows_read,
               level.made_anew ? ", made anew" : "");

@@ -5,7 +5,9 @@
 
 #include "base/log.hpp"
 #include "journal/bytes.hpp"
+#include "journal/messages.hpp"
 #include "journal/pipeline.hpp"
+#include "journal/sealer.hpp"
 
 namespace voxbus::journal {
 namespace {
@@ -38,14 +40,37 @@ Result<std::unique_ptr<Index>> usable(const std::filesystem::path& folder, const
   return std::move(*index);
 }
 
-Status read_tail(const Connection& db, const Names& names, LevelIndex& level, IndexMarker marker) {
-  // Everything but the body.
+// Finds out which message ids rows were the first to carry.
+class MessageFinder {
+ public:
+  explicit MessageFinder(const Keys& keys) : ring_(keys), hash_(keys) {}
+
+  // Nothing when the row's key was erased: nobody can quote it by name any more.
+  std::optional<Mac> message_of(const Row& row) {
+    Key key;
+    if (ring_.get(row.header.key, key) != KeyState::usable) return std::nullopt;
+    const auto body = opener_.body(key, row.header, row.body);
+    const auto id = body ? message_id_of_body(*body) : std::string();
+    return id.empty() ? std::nullopt : std::optional(hash_.of(id));
+  }
+
+ private:
+  KeyRing ring_;
+  Opener opener_;
+  MessageHash hash_;
+};
+
+Status read_tail(const Connection& db, const Names& names, const Keys& keys, LevelIndex& level,
+                 IndexMarker marker) {
+  // Of bodies only those that say more than the columns.
   std::string columns(row_columns());
-  columns.replace(columns.rfind("body"), 4, "NULL");
+  columns.replace(columns.rfind("body"), 4,
+                  "CASE WHEN flags & " + std::to_string(kFirstOfMessage) + " THEN body END");
   VOXBUS_TRY(rows, Statement::prepare(db, "SELECT " + columns +
                                               " FROM entries WHERE position > ?1 "
                                               "ORDER BY position"));
   rows.bind(1, static_cast<std::int64_t>(marker.position));
+  MessageFinder finder(keys);
   IndexBatch batch;
   batch.marker = marker;
   int code;
@@ -64,6 +89,10 @@ Status read_tail(const Connection& db, const Names& names, LevelIndex& level, In
     state.content = header.content;
     batch.natives.emplace_back(header.native, state);
     if (header.author) batch.authors.emplace_back(*header.author, header.key);
+    if ((header.flags & kFirstOfMessage) != 0) {
+      if (const auto message = finder.message_of(row))
+        batch.messages.emplace_back(*message, header.id);
+    }
     batch.marker.position = header.position;
     batch.marker.chain = row.chain;
     batch.marker.next_key = std::max(batch.marker.next_key, header.key + 1);
@@ -72,6 +101,7 @@ Status read_tail(const Connection& db, const Names& names, LevelIndex& level, In
     VOXBUS_CHECK(level.index->write(batch));
     batch.natives.clear();
     batch.authors.clear();
+    batch.messages.clear();
   }
   if (code != SQLITE_DONE) return db.error("read");
   if (!batch.natives.empty()) VOXBUS_CHECK(level.index->write(batch));
@@ -82,7 +112,7 @@ Status read_tail(const Connection& db, const Names& names, LevelIndex& level, In
 }  // namespace
 
 Result<LevelIndex> level_index(const std::filesystem::path& directory, const Standing& standing,
-                               const std::string& vfs) {
+                               const Keys& keys, const std::string& vfs) {
   const auto folder = directory / "index";
   const auto suspect = directory / kIndexSuspect;
   VOXBUS_TRY(db, Connection::open(directory / kFileName, Connection::Mode::read, vfs));
@@ -100,7 +130,7 @@ Result<LevelIndex> level_index(const std::filesystem::path& directory, const Sta
     level.index = std::move(index);
     level.made_anew = true;
   }
-  VOXBUS_CHECK(read_tail(db, standing.names, level, marker));
+  VOXBUS_CHECK(read_tail(db, standing.names, keys, level, marker));
   return level;
 }
 

@@ -8,6 +8,7 @@
 
 #include "journal/examine.hpp"
 #include "journal/index.hpp"
+#include "journal/keys.hpp"
 
 namespace voxbus::journal {
 
@@ -18,6 +19,7 @@ struct LevelIndex {
   bool made_anew = false;
 };
 [[nodiscard]] Result<LevelIndex> level_index(const std::filesystem::path& directory,
-                                             const Standing& standing, const std::string& vfs);
+                                             const Standing& standing, const Keys& keys,
+                                             const std::string& vfs);
 
 }  // namespace voxbus::journal

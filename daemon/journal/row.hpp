@@ -27,7 +27,8 @@ inline constexpr std::uint8_t kWithdrawn = 1;    // deleted upstream
 inline constexpr std::uint8_t kQuarantined = 2;  // could not be read
 inline constexpr std::uint8_t kReceived = 4;     // some revision of it was an interaction
 inline constexpr std::uint8_t kHistoric = 8;
-inline constexpr std::uint8_t kRare = 16;  // found by the index over types
+inline constexpr std::uint8_t kRare = 16;            // found by the index over types
+inline constexpr std::uint8_t kFirstOfMessage = 32;  // the first to carry its body's message id
 inline constexpr std::uint8_t kStateFlags = kWithdrawn | kQuarantined | kReceived;
 
 inline constexpr std::uint8_t kPlain = 0;  // codecs: what was sealed

@@ -5,7 +5,9 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "journal/body.hpp"
+#include "model/interaction.hpp"
 
 namespace voxbus::journal {
 namespace {
@@ -63,7 +65,9 @@ Sequencer::Sequencer(Start start, const Keys& keys, const Index& index, KeyMaker
       natives_(keyed(keys, "natives")),
       contents_(keyed(keys, "contents")),
       authors_(keyed(keys, "authors")),
-      partitions_(keyed(keys, "partitions")) {
+      partitions_(keyed(keys, "partitions")),
+      message_hash_(keys),
+      messages_(index) {
   for (const auto& [identity, id] : mark_ids_) last_mark_id_ = std::max(last_mark_id_, id);
 }
 
@@ -107,6 +111,8 @@ Sequencer::Work Sequencer::work_for(const ChannelRun& channel, const model::Item
   candidate.withdrawn = item.withdrawn;
   candidate.quarantined = item.quarantined;
   candidate.reparsed = item.reparsed;
+  if (!item.message_id.empty()) work.message = message_hash_.of(item.message_id);
+  for (const auto& id : item.quoted_ids) work.quoted.push_back(message_hash_.of(id));
   return work;
 }
 
@@ -124,13 +130,16 @@ Sequencer::Work Sequencer::work_for(PendingFact& pending) {
   return work;
 }
 
-Status Sequencer::look_up(std::vector<Work>& works) {
-  std::vector<Mac> natives, authors;
+Status Sequencer::look_up(std::vector<Work>& works, std::uint64_t written) {
+  std::vector<Mac> natives, authors, messages;
   natives.reserve(works.size());
   for (const auto& work : works) {
     natives.push_back(work.candidate.native);
     if (work.candidate.author) authors.push_back(*work.candidate.author);
+    if (work.message) messages.push_back(*work.message);
+    messages.insert(messages.end(), work.quoted.begin(), work.quoted.end());
   }
+  VOXBUS_CHECK(messages_.begin_group(last_group_, written, messages));
   VOXBUS_TRY(states, index_.natives(natives));
   VOXBUS_TRY(keys, index_.authors(authors));
   std::size_t author = 0;
@@ -139,6 +148,17 @@ Status Sequencer::look_up(std::vector<Work>& works) {
     if (works[i].candidate.author) works[i].candidate.author_key = keys[author++];
   }
   return {};
+}
+
+bool Sequencer::name_quoted(const Work& work, std::string& record) const {
+  std::map<std::string_view, std::string> events;
+  for (std::size_t i = 0; i < work.quoted.size(); ++i) {
+    if (const auto event = messages_.event_of(work.quoted[i]))
+      events.emplace(work.item->quoted_ids[i], to_hex(as_text(*event)));
+  }
+  if (events.empty()) return false;
+  record = model::with_quoted_events(work.item->record, events);
+  return true;
 }
 
 std::string_view Sequencer::name(Group& group, std::int64_t kind, std::string_view text,
@@ -191,7 +211,13 @@ Status Sequencer::store(Group& group, Work& work, const Decision& decision) {
     if (placed.historic) header.flags |= kHistoric;
     const auto reference = format(model::Sequence{shared_.epochs.back().epoch, state.position});
     if (!evidence.empty()) placed.raw = reference;
+    placed.record = name_quoted(work, record_) ? record_ : item.record;
     append_item_body(body_, item, placed);
+    const bool readable = (header.flags & (kWithdrawn | kQuarantined)) == 0;
+    if (readable && work.message && messages_.claim(*work.message, header.id)) {
+      header.flags |= kFirstOfMessage;
+      group.index.messages.emplace_back(*work.message, header.id);
+    }
   } else {
     append_fact_body(body_, work.fact->fact, decision.recorded);
   }
@@ -241,6 +267,7 @@ void Sequencer::add_clock_step(const ClockStep& step, std::vector<PendingFact>& 
   PendingFact pending;
   pending.fact.source = "journal";
   pending.fact.type = model::type::kClockStepped;
+  pending.fact.schema = "clock.v1";
   pending.fact.data = R"({"from":")" + format_rfc3339(step.from) + R"(","to":")" +
                       format_rfc3339(step.to) + R"("})";
   // One step is told once, even by several starts.
@@ -263,7 +290,7 @@ std::unique_ptr<Group> Sequencer::decide(Taken taken, std::uint64_t written) {
     refuse(taken.facts, retry("the journal stops"));
     return nullptr;
   }
-  if (const auto found = look_up(works); !found) {
+  if (const auto found = look_up(works, written); !found) {
     refuse(taken.facts, found.error());
     shared_.fail(found.error(), kIndexSuspect);
     return nullptr;

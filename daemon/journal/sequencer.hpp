@@ -8,6 +8,7 @@
 
 #include "journal/decider.hpp"
 #include "journal/key_maker.hpp"
+#include "journal/messages.hpp"
 #include "journal/pipeline.hpp"
 #include "journal/sealer.hpp"
 
@@ -36,6 +37,8 @@ class Sequencer {
   // An item or a fact with what the rules need of it.
   struct Work {
     Candidate candidate;
+    std::optional<Mac> message;  // what it is quoted by
+    std::vector<Mac> quoted;     // of the item's quoted_ids, in their order
     std::string source;          // belongs to the row's name
     std::string_view native_id;  // of the item or the fact's key
     const ChannelRun* channel = nullptr;
@@ -44,7 +47,9 @@ class Sequencer {
   };
   Work work_for(const ChannelRun& channel, const model::Item& item);
   Work work_for(PendingFact& fact);
-  [[nodiscard]] Status look_up(std::vector<Work>& works);
+  [[nodiscard]] Status look_up(std::vector<Work>& works, std::uint64_t written);
+  // The item's record with the events that its quotes repeat; false when none is held.
+  bool name_quoted(const Work& work, std::string& record) const;
   [[nodiscard]] Status store(Group& group, Work& work, const Decision& decision);
   void count(const Work& work, Outcome outcome);
   void add_clock_step(const ClockStep& step, std::vector<PendingFact>& facts);
@@ -65,7 +70,10 @@ class Sequencer {
   std::int64_t last_mark_id_ = 0;
   Sealer sealer_;
   Hmac ids_, natives_, contents_, authors_, partitions_;
+  MessageHash message_hash_;
+  Messages messages_;
   std::string body_;
+  std::string record_;
   std::map<std::string, ChannelStats> counted_;  // of the group at hand
 };
 

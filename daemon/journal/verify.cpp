@@ -77,6 +77,7 @@ class Check {
         problem("the cursor of channel " + mark.identity.name + " was altered");
       }
     }
+    if (!names_agree(db)) problem("the two copies of its names differ");
     return read_names(db, names_);
   }
 
@@ -87,7 +88,7 @@ class Check {
     int code, count = 0;
     while ((code = rows.step()) == SQLITE_ROW) {
       ++count;
-      VOXBUS_CHECK(row(rows, evidence));
+      VOXBUS_CHECK(row(db, rows, evidence));
     }
     rows.reset();
     if (code != SQLITE_DONE) return db.error("read");
@@ -104,7 +105,7 @@ class Check {
   [[nodiscard]] model::Position last() const { return last_; }
 
  private:
-  Status row(const Statement& in, Statement& evidence) {
+  Status row(const Connection& db, const Statement& in, Statement& evidence) {
     Row row;
     const auto position = static_cast<model::Position>(in.integer(0));
     const auto at = "row " + std::to_string(position);
@@ -136,6 +137,10 @@ class Check {
         if (!prover_.evidence_fits(row, evidence.bytes(0))) {
           problem("the evidence of " + at + " was altered");
         }
+      } else if (code == SQLITE_DONE) {
+        ++report_.evidence_gone;
+      } else {
+        problem("the evidence of " + at + ": " + db.error("read").message);
       }
       evidence.reset();
     }
@@ -199,6 +204,8 @@ Result<Report> verify(const std::filesystem::path& given, const std::optional<Ke
                                         "WHERE flags & 16 <> 0 AND position <= ?1"));
   if (listed.bind(1, static_cast<std::int64_t>(check.last())).step() == SQLITE_ROW) {
     check.rare_rows(static_cast<std::uint64_t>(listed.integer(0)));
+  } else {
+    check.problem("the index over types: " + db.error("read").message);
   }
   VOXBUS_TRY(doubled, check.doubled());
   if (doubled != 0) check.problem(std::to_string(doubled) + " ids stand at two positions");

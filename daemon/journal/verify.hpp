@@ -22,10 +22,11 @@ struct Report {
   model::Sequence end;
   std::uint64_t epochs = 0;
   std::uint64_t rows = 0;
-  std::uint64_t evidence = 0;    // rows with raw bytes beside them
-  std::uint64_t erased = 0;      // rows whose key or body was erased: their chain still verifies
-  std::uint64_t known_lost = 0;  // positions that an earlier salvage could not bring back
-  std::uint64_t channels = 0;    // cursors
+  std::uint64_t evidence = 0;       // rows with raw bytes beside them
+  std::uint64_t evidence_gone = 0;  // rows that had some: lost with a damaged page, salvaged since
+  std::uint64_t erased = 0;         // rows whose key or body was erased: their chain still verifies
+  std::uint64_t known_lost = 0;     // positions that an earlier salvage could not bring back
+  std::uint64_t channels = 0;       // cursors
   std::uint64_t problem_count = 0;
   std::vector<std::string> problems;  // the first hundred, one sentence each
   [[nodiscard]] bool whole() const { return problem_count == 0; }

@@ -153,6 +153,42 @@ bool is_canonical_handle(std::string_view handle) {
   return !has_unsafe(handle, false);
 }
 
+std::string_view message_id_of(const json::object& record) {
+  const auto* native = json::object_at(record, "native");
+  const auto* ids = native ? json::object_at(*native, "ids") : nullptr;
+  return ids ? json::text_at(*ids, "message_id").value_or("") : std::string_view{};
+}
+
+std::vector<std::string> quoted_ids_of(const json::object& record) {
+  std::vector<std::string> out;
+  const auto* blocks = json::array_at(record, "quoted");
+  if (!blocks) return out;
+  const auto own = message_id_of(record);
+  for (const auto& block : *blocks) {
+    const auto* fields = block.if_object();
+    const auto id = fields ? json::text_at(*fields, "native_id") : std::nullopt;
+    if (!id || id->empty() || *id == own || is_one_of(*id, out)) continue;
+    out.emplace_back(*id);
+    if (out.size() == kMostQuotedIds) break;
+  }
+  return out;
+}
+
+std::string with_quoted_events(std::string_view record,
+                               const std::map<std::string_view, std::string>& events) {
+  auto parsed = json::parse(record, kMaxRecordDepth);
+  auto* fields = parsed ? parsed->if_object() : nullptr;
+  auto* quoted = fields ? fields->if_contains("quoted") : nullptr;
+  if (!quoted || !quoted->is_array()) return std::string(record);
+  for (auto& block : quoted->get_array()) {
+    if (!block.is_object()) continue;
+    const auto id = json::text_at(block.get_object(), "native_id");
+    const auto event = id ? events.find(*id) : events.end();
+    if (event != events.end()) block.get_object()["interaction"] = event->second;
+  }
+  return json::serialize(*parsed);
+}
+
 bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/result.hpp"
@@ -35,6 +37,17 @@ inline constexpr std::array<std::string_view, 9> kTruncated = {
 
 // Shape, bounds and characters of a normalised record; the error names the member.
 [[nodiscard]] Status check_interaction(const json::object& record);
+
+// By what others quote it, on any channel: native.ids.message_id. Empty when there is none; valid
+// as long as the record.
+[[nodiscard]] std::string_view message_id_of(const json::object& record);
+// The message ids of what it quotes, each once, at most kMostQuotedIds, without its own.
+inline constexpr std::size_t kMostQuotedIds = 64;
+[[nodiscard]] std::vector<std::string> quoted_ids_of(const json::object& record);
+// The record with `interaction`, an event id, in each quoted block of which the message is known
+// here. Of a record that is no object: as it is.
+[[nodiscard]] std::string with_quoted_events(std::string_view record,
+                                             const std::map<std::string_view, std::string>& events);
 
 // 64 lower-case hex digits.
 [[nodiscard]] bool is_sha256(std::string_view text);

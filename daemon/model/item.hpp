@@ -40,11 +40,13 @@ struct Item {
   // Read out of the record by the second check, so that no later stage parses it again.
   std::string author;        // canonical handle, empty when there is none
   std::string conversation;  // the channel's own name of it, empty when there is none
+  std::string message_id;    // by which others quote it, on any channel; empty when there is none
+  std::vector<std::string> quoted_ids;  // message ids of what it quotes, each once, few
 
   // What it occupies in a queue.
   [[nodiscard]] std::size_t weight() const {
     return sizeof(Item) + native_id.size() + record.size() + raw.size() + author.size() +
-           conversation.size();
+           conversation.size() + message_id.size() + quoted_ids.size() * sizeof(std::string);
   }
 };
 

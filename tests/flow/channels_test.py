@@ -74,6 +74,19 @@ class Channels(unittest.TestCase):
         self.assertEqual(len({e["data"]["native_id"] for e in events}), 60)
         self.assertEqual(len(self.daemon.interactions()), 60)
 
+    def test_a_quote_names_the_interaction_that_it_repeats(self):
+        mails = Maildir(self.daemon.folder / "quoted")
+        self.daemon.channel("support", "email", {"maildir": str(mails.path)}, begin="all")
+        mails.deliver(mail("question@example.org", "Lamp", "When does it arrive?"))
+        self.daemon.start()
+        first = self.daemon.wait_for_events(1)[0]
+        mails.deliver(mail("answer@example.org", "Re: Lamp", "On Sunday.\n\n> When does it arrive?",
+                           extra="In-Reply-To: <question@example.org>\n"))
+        mails.deliver(mail("other@example.org", "Re: Sofa", "No.\n\n> Is it blue?", extra="In-Reply-To: <gone@example.org>\n"))
+        answers = {event["data"]["title"]: event["data"]["quoted"] for event in self.daemon.wait_for_events(3)[1:]}
+        self.assertEqual([block.get("interaction") for block in answers["Re: Lamp"]], [first["id"]])
+        self.assertEqual([block.get("interaction") for block in answers["Re: Sofa"]], [None])
+
     def test_an_mbox_is_followed_as_it_grows(self):
         mbox = self.daemon.folder / "mbox"
         first = b"From nora@example.org Sun Nov 22 10:00:00 2026\n" + mail("m1@example.org", "One", "text")

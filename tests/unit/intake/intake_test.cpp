@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -9,6 +10,7 @@
 #include "intake/html_text.hpp"
 #include "intake/normalise.hpp"
 #include "intake/phone.hpp"
+#include "model/interaction.hpp"
 #include "model/limits.hpp"
 
 namespace voxbus::intake {
@@ -272,6 +274,26 @@ TEST(SecondCheck, DoesNotTrustTheHost) {
 }
 
 // Each of these our own schema forbids, and a consumer may rely on it.
+TEST(SecondCheck, ReadsOutWhatTheJournalNeeds) {
+  model::Item item;
+  item.native_id = "id";
+  std::string blocks;
+  for (const std::string id : {"a", "own", "b", "a", ""})
+    blocks += R"({"text":"t","native_id":")" + id + "\"},";
+  for (int i = 0; i < 200; ++i)
+    blocks += R"({"text":"t","native_id":"n)" + std::to_string(i) + "\"},";
+  item.record = R"({"kind":"mail","direction":"inbound","audience":"private","conversation":"c",)"
+                R"("author":{"handle":"x:1"},"native":{"ids":{"message_id":"own"}},"quoted":[)" +
+                blocks + R"({"text":"t"}]})";
+  ASSERT_TRUE(check_item(item));
+  EXPECT_EQ(item.author, "x:1");
+  EXPECT_EQ(item.conversation, "c");
+  EXPECT_EQ(item.message_id, "own");
+  ASSERT_EQ(item.quoted_ids.size(), model::kMostQuotedIds);
+  EXPECT_THAT(std::vector(item.quoted_ids.begin(), item.quoted_ids.begin() + 3),
+              testing::ElementsAre("a", "b", "n0"));
+}
+
 TEST(SecondCheck, RefusesWhatTheSchemaForbids) {
   const auto fault = [](const std::string& more) {
     model::Item item;
@@ -298,6 +320,7 @@ TEST(SecondCheck, RefusesWhatTheSchemaForbids) {
         R"("quoted":[{"text":"t","at":-1}])",
         R"("quoted":[{"text":"t","at":1.5}])",
         R"("quoted":[{"depth":1}])",
+        R"("quoted":[{"text":"t","interaction":"0123456789abcdef0123456789abcdef"}])",
         R"("quoted":[7])",
         R"("attachments":[1])",
         R"("attachments":[{"size":-1}])",

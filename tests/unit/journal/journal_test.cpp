@@ -303,7 +303,8 @@ TEST_F(Journals, JournalABackwardStepOfTheClockOnce) {
   EXPECT_THAT(store.lines(), ElementsAre("received a/1", "clock.stepped", "received b/1",
                                          "received c/1", "received d/1"));
   EXPECT_THAT(store.events().at(1).body,
-              HasSubstr(R"("data":{"from":"2026-11-22T00:00:00Z","to":"2026-11-21T21:00:00Z"})"));
+              HasSubstr(R"("dataschema":"urn:voxbus:schema:clock.v1",)"
+                        R"("data":{"from":"2026-11-22T00:00:00Z","to":"2026-11-21T21:00:00Z"})"));
 }
 
 TEST_F(Journals, CommitWhatWasSubmittedBeforeTheyClose) {

@@ -7,6 +7,7 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "model/interaction.hpp"
 
 namespace voxbus::journal {
 
@@ -40,6 +41,22 @@ ItemWords& ItemWords::at(TimePoint occurred) {
 }
 ItemWords& ItemWords::raw(std::string bytes) {
   item_.raw = std::move(bytes);
+  return *this;
+}
+ItemWords& ItemWords::message(std::string id) {
+  item_.message_id = id;
+  item_.record = json::serialize(json::object{
+      {"kind", "mail"}, {"native", json::object{{"ids", json::object{{"message_id", id}}}}}});
+  return *this;
+}
+ItemWords& ItemWords::quotes(const std::vector<std::string>& ids) {
+  auto record = json::parse(item_.record)->as_object();
+  json::array blocks;
+  for (const auto& id : ids)
+    blocks.emplace_back(json::object{{"depth", 1}, {"text", "as was said"}, {"native_id", id}});
+  record["quoted"] = std::move(blocks);
+  item_.quoted_ids = model::quoted_ids_of(record);
+  item_.record = json::serialize(record);
   return *this;
 }
 ItemWords& ItemWords::withdrawn() {

@@ -50,6 +50,8 @@ class ItemWords {
   ItemWords& version(std::uint64_t version);
   ItemWords& at(TimePoint occurred);
   ItemWords& raw(std::string bytes);
+  ItemWords& message(std::string id);                      // instead of words, as quotes()
+  ItemWords& quotes(const std::vector<std::string>& ids);  // one block each
   ItemWords& withdrawn();
   ItemWords& backfill();
   ItemWords& quarantined(std::string_view reason);
