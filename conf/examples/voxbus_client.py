@@ -332,6 +332,9 @@ def main():
         sys.exit(f"voxbus_client: {problem}")
     except KeyboardInterrupt:
         pass
+    except BrokenPipeError:  # whoever read our output is gone, as head does when it has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

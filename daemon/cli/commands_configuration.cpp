@@ -91,6 +91,7 @@ void run_check(const Common& common, const std::string& directory, bool trust) {
   config::Problems problems;
   const auto configuration = config::load(folder, problems);
   check_surroundings(configuration, trust ? host::Trust::given : host::Trust::owned, problems);
+  problems.sort();
   if (common.json) {
     json::array list;
     for (const auto& problem : problems.list()) list.emplace_back(to_json(problem));

@@ -71,6 +71,7 @@ void run_verify(const Common& common, const std::string& directory) {
                      {"epochs", report->epochs},
                      {"rows", report->rows},
                      {"evidence", report->evidence},
+                     {"evidence_gone", report->evidence_gone},
                      {"erased", report->erased},
                      {"known_lost", report->known_lost},
                      {"channels", report->channels},
@@ -80,11 +81,17 @@ void run_verify(const Common& common, const std::string& directory) {
   } else {
     for (const auto& problem : report->problems) fmt::print("{}\n", problem);
     fmt::print(
-        "{}: {} rows up to {}, {} with raw evidence, {} erased, {} known to be lost, {} cursors: "
-        "{}\n",
+        "{}: {} rows up to {}, {} with raw evidence, {} whose evidence is gone, {} erased, {} "
+        "known "
+        "to be lost, {} cursors: {}\n",
         journal.string(), report->rows, model::format(report->end), report->evidence,
-        report->erased, report->known_lost, report->channels,
+        report->evidence_gone, report->erased, report->known_lost, report->channels,
         report->whole() ? "whole" : fmt::format("{} PROBLEMS", report->problem_count));
+    if (!report->whole())
+      fmt::print(
+          "The daemon salvages what is readable when it next starts, keeps the damaged files "
+          "beside "
+          "it and counts what is lost; 'voxbus journal restored' after putting back a backup.\n");
   }
   if (!report->whole()) throw Trouble{kFailed, ""};
 }

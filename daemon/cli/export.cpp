@@ -233,8 +233,9 @@ void add_export(CLI::App& app, Common& common) {
   auto* output =
       command->add_option("--output", options->output, "A file; otherwise standard output");
   command
-      ->add_flag("--resume", options->resume,
-                 "Go on where an interrupted export to the same file stopped")
+      ->add_flag(
+          "--resume", options->resume,
+          "Go on where an interrupted export to the same file, with the same filter, stopped")
       ->needs(output);
   options->filter.declare(*command);
   command->callback([=, &common] { run_export(common, *options); });

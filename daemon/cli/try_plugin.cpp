@@ -182,6 +182,14 @@ int try_plugin(const TryOptions& options) {
   config::Problems problems;
   auto manifest_file = options.library;
   manifest_file.replace_extension(".plugin.yaml");
+  if (std::error_code code; !std::filesystem::exists(manifest_file, code)) {
+    fmt::print(
+        stderr,
+        "voxbus try: {} has no manifest beside it: voxbus_add_plugin() of the SDK makes {} when "
+        "it is built, copy both\n",
+        options.library.string(), manifest_file.filename().string());
+    return kConfiguration;
+  }
   const auto manifest = config::read_manifest(manifest_file, problems);
   std::optional<Result<host::Start>> start;
   if (manifest) start = prepare(options, *manifest, problems);

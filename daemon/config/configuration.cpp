@@ -24,6 +24,12 @@ bool is_channel_name(std::string_view name) {
   });
 }
 
+// A plugin is named, never pointed to: its folders are voxbus.yaml's to choose.
+bool is_plugin_name(std::string_view name) {
+  return !name.empty() && name.front() != '.' && name.find('/') == name.npos &&
+         name.find('\0') == name.npos;
+}
+
 bool is_region(std::string_view region) {
   for (const char* const* known = uloc_getISOCountries(); *known; ++known) {
     if (region == *known) return true;
@@ -128,6 +134,10 @@ void read_plain_keys(Mapping& in, Channel& channel) {
 // Why there is no such plugin: its manifest may be there and unreadable.
 void report_missing(Mapping& in, const Node& plugin, const std::string& name,
                     const Configuration& all) {
+  if (!is_plugin_name(name)) {
+    return in.report(plugin.mark, "'plugin' takes a plugin's name, and no path",
+                     "voxbus plugins lists the names; 'plugins:' in voxbus.yaml its folders");
+  }
   std::string folders;
   for (const auto& folder : all.plugin_folders) {
     const auto manifest = folder / (name + ".plugin.yaml");
@@ -165,6 +175,15 @@ void check_memory(Mapping& in, const Node& plugin, const Channel& channel) {
             "write 'memory: " + std::to_string((least + (1 << 20) - 1) >> 20) + "MiB' or more");
 }
 
+// Two files may not describe one channel: which of them would get its cursor?
+void check_twin(Mapping& in, const Mark& mark, const Channel& channel, const Configuration& all) {
+  const auto twin = std::find_if(all.channels.begin(), all.channels.end(),
+                                 [&](const auto& other) { return other.name == channel.name; });
+  if (twin == all.channels.end()) return;
+  in.report(mark, "channel '" + channel.name + "' is already described in " + twin->file.string(),
+            "give one of the two another name");
+}
+
 Channel read_channel(const fs::path& file, const Configuration& all, Plugins plugins,
                      Problems& problems) {
   Channel channel;
@@ -174,13 +193,15 @@ Channel read_channel(const fs::path& file, const Configuration& all, Plugins plu
   auto document = Document::read(file, problems, channel.name);
   if (!document) return channel;
   Mapping in(*document, document->root(), problems, "a channel");
-  if (const auto* name = in.required("channel"); name && in.text("channel", channel.name)) {
+  const auto* name = in.required("channel");
+  if (name && in.text("channel", channel.name)) {
     document->confine_to(channel.name);
     if (!is_channel_name(channel.name)) {
       in.report(name->mark,
                 "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
     }
   }
+  check_twin(in, name ? name->mark : document->root().mark, channel, all);
   const auto* plugin = in.required("plugin");
   in.text("plugin", channel.plugin);
   const auto* settings = in.node("settings");
@@ -245,18 +266,11 @@ Configuration load(const fs::path& directory, Problems& problems) {
   out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
     auto channel = read_channel(file, out, plugins, problems);
-    const auto twin = std::find_if(out.channels.begin(), out.channels.end(),
-                                   [&](const auto& other) { return other.name == channel.name; });
-    if (twin != out.channels.end()) {
-      problems.add({.file = file.string(),
-                    .message = "channel '" + channel.name + "' is already described in " +
-                               twin->file.string(),
-                    .remedy = "give one of the two another name",
-                    .channel = channel.name});
-      continue;
-    }
-    out.channels.push_back(std::move(channel));
+    const bool twin = std::any_of(out.channels.begin(), out.channels.end(),
+                                  [&](const auto& other) { return other.name == channel.name; });
+    if (!twin) out.channels.push_back(std::move(channel));
   }
+  problems.sort();
   mark_faulty(out, problems);
   return out;
 }

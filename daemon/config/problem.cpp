@@ -4,12 +4,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 namespace voxbus::config {
 
 bool Problems::fatal() const {
   return std::any_of(list_.begin(), list_.end(),
                      [](const auto& problem) { return problem.channel.empty(); });
+}
+
+void Problems::sort() {
+  std::map<std::string, std::size_t> files;  // in the order in which they were read
+  for (const auto& problem : list_) files.emplace(problem.file, files.size());
+  std::stable_sort(list_.begin(), list_.end(), [&](const auto& one, const auto& other) {
+    const auto place = [&](const Problem& problem) {
+      return std::tuple(files.at(problem.file), problem.mark.line, problem.mark.column);
+    };
+    return place(one) < place(other);
+  });
 }
 
 std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,

@@ -34,6 +34,9 @@ class Problems {
   [[nodiscard]] bool empty() const { return list_.empty(); }
   // Those that stop the daemon: not confined to one channel.
   [[nodiscard]] bool fatal() const;
+  // Puts those of one file together, in the order of their lines; the files stay in the order in
+  // which they were first named.
+  void sort();
 
  private:
   std::vector<Problem> list_;

@@ -90,6 +90,7 @@ class Story(Person):
             self.assertGreater(int(begin[2]), port, "the port was busy")
             self.said = demo.wait_for(r"Ctrl-C ends it\.\n")
         self.the_lines_are_aligned(demo.text()[:self.said.end()])
+        self.the_readme_shows_the_same(demo.text()[:self.said.end()])
         self.assertIn("\x1b[", demo._raw.decode(), "in colours, on a terminal")
         self.the_offered_commands_work(demo)
         self.kills_are_counted(demo)
@@ -118,6 +119,16 @@ class Story(Person):
         self.assertEqual(counted[1], "the story so far")
         self.assertEqual((counted[4], counted[5]), ("0", "0"))
         self.assertEqual(counted[2], counted[3])
+
+    def the_readme_shows_the_same(self, text):
+        """Apart from times, and from words cut at the width of the terminal."""
+        def story(shown):
+            opening = shown[:re.search(COUNT, shown, re.M).end()]
+            told = {line[10:60] for line in opening.splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)}
+            return told, re.search(COUNT, opening, re.M).groups()
+        readme = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[3]
+        self.assertGreaterEqual(len(readme.strip().splitlines()), 20)
+        self.assertEqual(story(readme), story(text))
 
     def from_column(self, line, column):
         for index in range(len(line)):

@@ -31,6 +31,14 @@ class Author(unittest.TestCase):
             texts = [json.loads(line)["record"]["text"] for line in done.stdout.splitlines()]
             self.assertEqual(texts, ["hello", "again"])
 
+    def test_try_says_what_is_missing_beside_the_library(self):
+        with tempfile.TemporaryDirectory() as name:
+            library = pathlib.Path(name) / "phone.so"
+            shutil.copy(BUILD / "plugins/phone.so", library)
+            done = subprocess.run([BUILD / "bin/voxbus", "try", library, "--trust"], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (78, ""))
+            self.assertIn(f"{library} has no manifest beside it: voxbus_add_plugin() of the SDK makes phone.plugin.yaml", done.stderr)
+
     def test_neither_try_nor_describe_waits_for_ever(self):
         done = subprocess.run([BUILD / "bin/voxbus", "try", BUILD / "test-plugins/endless_create.so", "--trust"],
                               capture_output=True, text=True, timeout=60)

@@ -250,6 +250,31 @@ class StallingDaemon:
         self.server.server_close()
 
 
+class Damage(unittest.TestCase):
+    def test_verify_names_what_is_damaged_and_what_to_do(self):
+        with Daemon() as daemon:
+            calls = daemon.folder / "Master.csv"
+            calls.write_text("".join(cdr(n) for n in range(200)))
+            daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
+            daemon.start()
+            daemon.wait_for_events(200)
+            daemon.stop()
+            journal = daemon.state / "journal" / "journal.db"
+            whole = journal.read_bytes()
+            self.assertEqual(daemon.voxbus("journal", "verify", journal.parent).returncode, 0)
+            # Each page of a tree, cut off at its head: none of them may go unseen.
+            pages = [at for at in range(8192, len(whole), 8192) if whole[at] in (2, 5, 10, 13)]
+            self.assertGreater(len(pages), 10)
+            for at in pages:
+                journal.write_bytes(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at:at + 200]) + whole[at + 200:])
+                done = daemon.voxbus("journal", "verify", journal.parent, check=False)
+                self.assertEqual(done.returncode, 1, (at, done.stdout))
+                if done.stdout:
+                    self.assertRegex(done.stdout, r"PROBLEMS\nThe daemon salvages what is readable when it next starts")
+            daemon.start()
+            self.assertEqual(daemon.voxbus("journal", "verify", journal.parent).returncode, 0, "as it said")
+
+
 class Exports(unittest.TestCase):
     """More than fits into one page, with words that a file could be torn in."""
     EVENTS = 11_000

@@ -177,6 +177,19 @@ class Consumers(unittest.TestCase):
         self.assertEqual(state()["in_flight"], 0)
         self.assertEqual(state()["parked"], 0)
 
+    def test_the_python_client_ends_without_a_word_when_its_reader_has_enough(self):
+        url = "unix:" + self.daemon.endpoint()["socket"]
+        client = subprocess.Popen([sys.executable, CLIENT / "voxbus_client.py", "closed-pipe", "--url", url, "--from", "beginning"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            client.stdout.readline()
+            client.stdout.close()
+            self.assertEqual((client.wait(30), client.stderr.read()), (1, ""))
+        finally:
+            client.kill()
+            client.wait()
+            client.stderr.close()
+
     def test_the_python_client_takes_a_consumer_as_an_administrator_set_it(self):
         import voxbus_client
         self.daemon.put("/v1/consumers/set-up", {"from": "beginning", "filter": {"type": ["interaction.*"]},

@@ -63,7 +63,7 @@ TEST(Quotes, AreBounded) {
   const NewAndQuoted split = plain(many);
   EXPECT_THAT(split.blocks, SizeIs(kMostBlocks));
   EXPECT_TRUE(split.cut);
-  const NewAndQuoted deep = plain(std::string(1'000'000, '>') + " x\n");
+  const NewAndQuoted deep = plain(std::string(1'000'000, '>').append(" x\n"));
   ASSERT_THAT(deep.blocks, SizeIs(1));
   EXPECT_EQ(deep.blocks[0].quoted.depth, kMostDepth);
   EXPECT_FALSE(deep.cut);

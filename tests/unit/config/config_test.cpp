@@ -15,7 +15,15 @@ namespace voxbus::config {
 namespace {
 
 namespace fs = std::filesystem;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSlowness = 10;
+#else
+constexpr int kSlowness = 1;
+#endif
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 
 // A configuration folder that tests write like a person would.
 class ConfigurationTest : public testing::Test {
@@ -215,7 +223,41 @@ TEST_F(ConfigurationTest, OnlyIdentitySettingsMakeTheOrigin) {
 TEST_F(ConfigurationTest, TwoFilesMayNotDescribeOneChannel) {
   channel("  server: x\n");
   write("channels.d/zwei.yaml", "channel: support\nplugin: email\nsettings: {server: y}\n");
-  EXPECT_THAT(report(), HasSubstr("is already described in"));
+  EXPECT_THAT(report(),
+              HasSubstr("channels.d/zwei.yaml:1:10: channel 'support' is already described "
+                        "in " +
+                        (folder / "channels.d/support.yaml").string()));
+}
+
+TEST_F(ConfigurationTest, ProblemsOfAFileStandInTheOrderOfItsLines) {
+  write("voxbus.yaml",
+        "regoin: US\nregion: Atlantis\nlog_level: loud\njournal: {queue: 1}\nlisten: 8420\n");
+  write("channels.d/a.yaml", "channel: A\nbegin: soon\npoll_every: 5\nplugin: none\n");
+  write("channels.d/b.yaml", "begin: soon\n");
+  loaded();
+  std::vector<std::pair<std::string, int>> places;
+  for (const auto& problem : problems.list())
+    places.emplace_back(fs::path(problem.file).filename(), problem.mark.line);
+  EXPECT_THAT(places,
+              ElementsAre(Pair("voxbus.yaml", 1), Pair("voxbus.yaml", 2), Pair("voxbus.yaml", 3),
+                          Pair("voxbus.yaml", 4), Pair("voxbus.yaml", 5), Pair("a.yaml", 1),
+                          Pair("a.yaml", 2), Pair("a.yaml", 3), Pair("a.yaml", 4),
+                          Pair("b.yaml", 1), Pair("b.yaml", 1), Pair("b.yaml", 1)));
+}
+
+// A name never leaves the folders that voxbus.yaml names, nor says what is there.
+TEST_F(ConfigurationTest, APluginIsNamedAndNotPointedTo) {
+  write("elsewhere/email.plugin.yaml", "id: [\n");
+  const auto absolute = (folder / "elsewhere/email").string();
+  for (const auto& name : {std::string("../elsewhere/email"), std::string("./email"), absolute,
+                           std::string("..") + absolute, std::string("\"email\\0\""),
+                           std::string("'.email'"), std::string("sub/email")}) {
+    write("channels.d/support.yaml", "channel: support\nplugin: " + name + "\n");
+    EXPECT_THAT(report(), AllOf(HasSubstr("support.yaml:2:9: 'plugin' takes a plugin's name"),
+                                testing::Not(HasSubstr("cannot be used")),
+                                testing::Not(HasSubstr("no plugin"))))
+        << name;
+  }
 }
 
 TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
@@ -235,11 +277,11 @@ TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
         std::string("a: 1\n---\nb: 2\n"), std::string("? [x]\n: y\n"), std::string(": : :\n- ]"),
         std::string(2 << 20, '#')}) {
     write("voxbus.yaml", text);
-    const auto begun = std::chrono::steady_clock::now();
+    const auto begun = std::clock();
     loaded();
+    const auto spent = std::clock() - begun;  // of this process: what else runs here does not count
     EXPECT_TRUE(problems.fatal()) << text.substr(0, 40);
-    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500))
-        << text.substr(0, 40);
+    EXPECT_LT(spent, kSlowness * CLOCKS_PER_SEC / 10) << text.substr(0, 40);
   }
 }
 

@@ -210,6 +210,9 @@ TEST(SchemaCheck, FindsFaults) {
       "");
   EXPECT_NE(fault("channel.v1", R"({"channel":"a","plugin":"b","state":"sideways"})"), "");
   EXPECT_EQ(fault("channel.v1", R"({"channel":"a","plugin":"b","state":"up"})"), "");
+  EXPECT_NE(fault("clock.v1", R"({"from":"2026-11-22T00:00:00Z"})"), "");
+  EXPECT_EQ(fault("clock.v1", R"({"from":"2026-11-22T00:00:00Z","to":"2026-11-21T21:00:00Z"})"),
+            "");
 }
 
 TEST_F(Pulling, ServesItsSchemas) {
