@@ -50,7 +50,7 @@ class Demo:
     def run(self):
         self._begin()
         for scene in self._story.opening():
-            scene()
+            self._play(scene)
             self._pause(0 if self._options.fast else 0.45)
         if not self._count("the story so far"):
             return
@@ -60,7 +60,13 @@ class Demo:
         self._invite()
         while True:
             self._pause(self._random.uniform(1.5, 3.5))
-            self._story.more()
+            self._play(self._story.more)
+
+    @staticmethod
+    def _play(scene):
+        """What is noted as written is written, whenever Ctrl-C comes."""
+        with stage.undisturbed():
+            scene()
 
     def _begin(self):
         with stage.undisturbed():  # else it could be ended before it knows what it has to clear away
@@ -140,7 +146,7 @@ class Demo:
         if how:
             dead = self._stage.process.pid
             self._hosts = {}
-            self._story.more()  # customers do not wait for a restart
+            self._play(self._story.more)  # customers do not wait for a restart
             self._stage.start()
             self._screen.say(self._screen.paint(
                 "bad", f"voxbusd {dead} died ({how}); started again as {self._stage.process.pid}"))
@@ -204,6 +210,7 @@ class Demo:
         if self._stage and self._stage.token:
             self.ended_well = False
             self._attend()
+            self._play(self._story.exchange.complete)
             self._count("at the end")
 
     # ---- without a person -----------------------------------------------------------------------
@@ -214,7 +221,7 @@ class Demo:
             writes = self._random.randrange(5, 25)
             moment = self._random.randrange(writes)
             for step in range(writes):
-                self._story.more()
+                self._play(self._story.more)
                 if step == moment:
                     victim = self._kill(number)
             if number % 5 == 0:

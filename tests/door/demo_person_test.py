@@ -190,6 +190,17 @@ class Leaving(Person):
                     self.assertEqual(0, code, demo.text())
                 self.nothing_is_left()
 
+    def test_ctrl_c_at_half_a_line_counts_the_whole_one(self):
+        demo = self.run_demo("--port", "18420")
+        deadline = time.monotonic() + 20
+        while not any(file.read_bytes()[-1:] not in (b"", b"\n") for file in self.temporary.glob("*/world/Master.csv")):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.002)
+        demo.interrupt()
+        self.assertEqual(0, demo.wait(), demo.text())
+        self.assertRegex(demo.text(), r"(?m)^--- at the end: went in (\d+), came out \1, lost 0, doubled 0 ---$")
+        self.nothing_is_left()
+
     def test_ctrl_c_while_the_daemon_starts_ends_both(self):
         demo = self.run_demo("--port", "18420")
         deadline = time.monotonic() + 10

@@ -12,6 +12,7 @@ import mailbox
 import os
 import pathlib
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -226,6 +227,25 @@ class Shown(unittest.TestCase):
         self.assertIn("channel is degraded: slow",
                       self.line("channel.degraded", channel="c", reason="slow"))
         self.assertIn("not understood: why", self.line("interaction.quarantined", reason="why"))
+
+
+class Interrupted(unittest.TestCase):
+    def test_a_scene_is_played_to_its_end_before_ctrl_c_is_heard(self):
+        # The demo takes signals for itself as soon as it is loaded: in a process of its own.
+        program = ("import demo, os, signal, stage\n"
+                   "def interrupt(*_): raise KeyboardInterrupt\n"
+                   "signal.signal(signal.SIGINT, interrupt)\n"
+                   "played = []\n"
+                   "def scene():\n"
+                   "    os.kill(os.getpid(), signal.SIGINT)\n"
+                   "    played.append('the rest')\n"
+                   "try:\n"
+                   "    demo.Demo._play(scene)\n"
+                   "except KeyboardInterrupt:\n"
+                   "    print('heard behind', played)\n")
+        done = subprocess.run([sys.executable, "-B", "-c", program], cwd=ROOT / "conf/demo", capture_output=True, text=True,
+                              timeout=30, check=False)
+        self.assertEqual(done.stdout, "heard behind ['the rest']\n", done.stderr)
 
 
 class Surroundings(InFolder):
