@@ -30,6 +30,8 @@ def faults_of_include(floor, target):
         return f'"{target}" names no floor: write "{floor}/{target}"'
     if first == "voxbus":  # the SDK's own headers stand outside the building
         return None
+    if first == "kit" and floor == "intake":  # a stranger's HTML is read by one reader in all of Voxbus
+        return None
     if first not in HEIGHT:
         return f'"{target}" is below no floor that is known here'
     if first == floor:

@@ -22,6 +22,13 @@ namespace voxbus::test {
 // waits.
 inline constexpr std::chrono::seconds kPatience{10};
 
+// What a limit of processor time is multiplied by: sanitizers cost.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSlowness = 10;
+#else
+inline constexpr int kSlowness = 1;
+#endif
+
 // Where a folder is as fast as memory, for tests that write and sync very often.
 inline std::filesystem::path in_memory() {
   const std::filesystem::path memory = "/dev/shm";

@@ -15,11 +15,6 @@ namespace voxbus::config {
 namespace {
 
 namespace fs = std::filesystem;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kSlowness = 10;
-#else
-constexpr int kSlowness = 1;
-#endif
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -281,7 +276,7 @@ TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
     loaded();
     const auto spent = std::clock() - begun;  // of this process: what else runs here does not count
     EXPECT_TRUE(problems.fatal()) << text.substr(0, 40);
-    EXPECT_LT(spent, kSlowness * CLOCKS_PER_SEC / 10) << text.substr(0, 40);
+    EXPECT_LT(spent, test::kSlowness * CLOCKS_PER_SEC / 10) << text.substr(0, 40);
   }
 }
 
