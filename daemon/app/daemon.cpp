@@ -50,6 +50,21 @@ serve::Replayed replayed(const host::Outcome& outcome) {
   }
 }
 
+serve::FileFound file_found(host::Outcome outcome) {
+  using What = serve::FileFound::Outcome;
+  switch (outcome.status) {
+    case VOXBUS_OK:
+      return {What::found, std::move(outcome.file), {}};
+    case VOXBUS_PERMANENT:
+    case VOXBUS_UNSUPPORTED:
+      return {What::none, {}, std::move(outcome.message)};
+    default:
+      return {What::not_now,
+              {},
+              outcome.message.empty() ? "the plugin could not" : std::move(outcome.message)};
+  }
+}
+
 }  // namespace
 
 Daemon::~Daemon() = default;
@@ -184,8 +199,15 @@ std::optional<int> Daemon::listen() {
   };
   options.replay = [this](serve::Replay wanted, std::function<void(serve::Replayed)> done) {
     supervisor_->reread(
-        wanted.channel, {wanted.position, std::move(wanted.native_id), std::move(wanted.raw)},
+        wanted.channel, {wanted.position, std::move(wanted.native_id), std::move(wanted.raw), {}},
         [done = std::move(done)](const host::Outcome& outcome) { done(replayed(outcome)); });
+  };
+  options.find_file = [this](serve::FileWanted wanted, std::function<void(serve::FileFound)> done) {
+    supervisor_->reread(
+        wanted.channel,
+        {wanted.position, std::move(wanted.native_id), std::move(wanted.raw),
+         std::move(wanted.sha256)},
+        [done = std::move(done)](host::Outcome outcome) { done(file_found(std::move(outcome))); });
   };
   auto server = serve::Server::start(std::move(options), *journal_, *feed_, *consumers_);
   if (!server) {

@@ -52,6 +52,7 @@ struct ChannelRun::Lane {
   std::string examined;               // the record that the plugin said it is looking at
   const Reread* rereading = nullptr;  // what is being made anew
   std::string still_unread;           // why it is quarantined again
+  std::optional<std::string> file;    // the attachment that was asked for, once it was found
   bool has_mark = false;              // the crash mark is the poll lane's
   bool progress = false;              // emitted or committed in this call
   bool brought = false;               // an item, since the last examine
@@ -138,6 +139,7 @@ struct ChannelRun::Lane {
     }
     if (rereading && offer.native_id != rereading->native_id)
       return misuse("an item that nobody asked for");
+    if (rereading && !rereading->file.empty()) return look_for_file(offer);
     auto made = normalised(offer);
     if (rereading) {
       made.reparsed = rereading->position;
@@ -145,6 +147,16 @@ struct ChannelRun::Lane {
     }
     progress = brought = true;
     return hand_over(offer.native_id, std::move(made)) ? VOXBUS_OK : VOXBUS_STOPPED;
+  }
+
+  voxbus_status look_for_file(const model::Offer& offer) {
+    for (const auto& one : offer.attachments) {
+      if (to_hex(as_text(sha256(one.bytes))) != rereading->file) continue;
+      file = one.bytes;
+      break;
+    }
+    progress = brought = true;
+    return VOXBUS_OK;
   }
 
   // Under a mark of its own: a crash in here is a crash on this item.
@@ -430,6 +442,12 @@ Outcome ChannelRun::make_anew(const Reread& wanted) {
   act_lane_->rereading = nullptr;
   if (outcome.status != VOXBUS_OK) return outcome;
   if (!act_lane_->progress) return {VOXBUS_PERMANENT, 0, "the plugin brought nothing"};
+  if (!wanted.file.empty()) {
+    auto file = std::exchange(act_lane_->file, std::nullopt);
+    if (!file) return {VOXBUS_UNSUPPORTED, 0, "the plugin hands over no such file"};
+    outcome.file = std::move(*file);
+    return outcome;
+  }
   if (!act_lane_->still_unread.empty())
     return {VOXBUS_PERMANENT, 0, std::move(act_lane_->still_unread)};
   return outcome;

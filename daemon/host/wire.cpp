@@ -136,6 +136,7 @@ void fields(auto& codec, F& outcome) {
   codec.number(outcome.status);
   codec.number(outcome.retry_after_ms);
   codec.words(outcome.message, kMaxWords);
+  codec.text(outcome.file, model::kMaxItem);
 }
 template<class F>
 requires kIs<F, LogLine>
@@ -155,6 +156,7 @@ void fields(auto& codec, F& reread) {
   codec.number(reread.position);
   codec.text(reread.native_id, model::kMaxNativeId);
   codec.text(reread.raw, model::kMaxItem);
+  codec.text(reread.file, kMaxName);
 }
 
 template<class Frame>

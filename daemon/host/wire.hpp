@@ -80,6 +80,7 @@ struct Outcome {
   std::int32_t status = 0;
   std::int64_t retry_after_ms = 0;
   std::string message;
+  std::string file;  // the bytes that Reread::file asked for
 };
 struct LogLine {
   std::int32_t level = 0;
@@ -92,10 +93,11 @@ struct Heartbeat {
 struct Credit {
   std::uint64_t batches = 0;  // so many more became durable
 };
-// Make this item anew. One at a time.
+// Make this item anew; or find one of its attachments. One at a time.
 struct Reread {
   std::uint64_t position = 0;  // of the row whose evidence this is
   std::string native_id, raw;
+  std::string file;  // SHA-256 in hex: only these bytes are wanted; empty: the item itself
 };
 
 [[nodiscard]] std::string encode(const Start& frame);

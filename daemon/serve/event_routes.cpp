@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/events, …/{sequence} and …/{sequence}/raw.
+// GET /v1/events, …/{sequence}, …/{sequence}/raw and …/{sequence}/files/{sha256}.
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
 #include "base/units.hpp"
+#include "model/interaction.hpp"
 #include "serve/accept.hpp"
+#include "serve/ask.hpp"
 #include "serve/core.hpp"
 #include "serve/handlers.hpp"
 #include "serve/problem.hpp"
@@ -138,6 +140,50 @@ Named named_event(Core& core, const Request& request) {
   return {std::move(*event), std::nullopt};
 }
 
+// A browser stores them and never shows them.
+Answer foreign_bytes(std::string bytes) {
+  Answer answer;
+  answer.content_type = "application/octet-stream";
+  answer.headers.emplace_back("Content-Disposition", "attachment");
+  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; sandbox");
+  answer.body = std::move(bytes);
+  return answer;
+}
+
+Answer no_evidence(const Error& error) {
+  return error.kind == Error::Kind::retry
+             ? problem(error)
+             : problem(Slug::not_found, "no raw bytes are kept of this event");
+}
+
+struct Sought {
+  FileWanted wanted;
+  std::optional<Answer> refusal;
+};
+
+// Whether the event says that it had such a file, and the raw bytes that it is found in.
+Sought look_for_file(Core& core, const Request& request) {
+  Sought sought;
+  auto named = named_event(core, request);
+  if (named.refusal) return {{}, std::move(named.refusal)};
+  const auto& sha256 = request.segment(4);
+  const auto parsed = json::parse(named.event->event().body);
+  const auto* body = parsed ? parsed->if_object() : nullptr;
+  const auto* data = body ? json::object_at(*body, "data") : nullptr;
+  const auto* files = data ? json::array_at(*data, "attachments") : nullptr;
+  const bool has_it =
+      files && std::any_of(files->begin(), files->end(), [&](const auto& file) {
+        return file.is_object() && json::text_at(file.get_object(), "sha256") == sha256;
+      });
+  if (!has_it) return {{}, problem(Slug::not_found, "this event has no such attachment")};
+  auto raw = core.feed.evidence(named.event->position());
+  if (!raw) return {{}, no_evidence(raw.error())};
+  sought.wanted = {
+      named.event->position(), std::string(json::text_at(*data, "channel").value_or("")),
+      std::string(json::text_at(*data, "native_id").value_or("")), std::move(*raw), sha256};
+  return sought;
+}
+
 }  // namespace
 
 boost::asio::awaitable<Answer> pull_events(Core& core, Request request) {
@@ -202,18 +248,31 @@ Answer show_evidence(Core& core, const Request& request) {
   auto named = named_event(core, request);
   if (named.refusal) return std::move(*named.refusal);
   auto bytes = core.feed.evidence(named.event->position());
-  if (!bytes) {
-    return bytes.error().kind == Error::Kind::retry
-               ? problem(bytes.error())
-               : problem(Slug::not_found, "no raw bytes are kept of this event");
+  return bytes ? foreign_bytes(std::move(*bytes)) : no_evidence(bytes.error());
+}
+
+asio::awaitable<Answer> show_file(Core& core, Request request) {
+  const auto look = [&core, &request] { return look_for_file(core, request); };
+  auto sought = co_await on_worker(core.workers, look);
+  if (sought.refusal) co_return std::move(*sought.refusal);
+  if (!core.options.find_file)
+    co_return problem(Slug::not_implemented, "there are no channels here");
+  Ask<FileFound> ask = [&core, &sought](std::function<void(FileFound)> answer) {
+    core.options.find_file(std::move(sought.wanted), std::move(answer));
+  };
+  auto found = co_await answer_of<FileFound>(core, std::move(ask));
+  if (!found) co_return problem(Slug::unavailable, "the channel is busy; ask again later");
+  switch (found->outcome) {
+    case FileFound::Outcome::found:
+      co_return foreign_bytes(std::move(found->bytes));
+    case FileFound::Outcome::none:
+      co_return problem(Slug::not_found,
+                        found->reason + "; which files a channel hands over its settings say, as " +
+                            "'attachments' and 'max_attachment' of email");
+    case FileFound::Outcome::not_now:
+      break;
   }
-  Answer answer;
-  answer.content_type = "application/octet-stream";
-  // Foreign bytes: a browser stores them and never shows them.
-  answer.headers.emplace_back("Content-Disposition", "attachment");
-  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; sandbox");
-  answer.body = std::move(*bytes);
-  return answer;
+  co_return problem(Slug::unavailable, found->reason);
 }
 
 }  // namespace voxbus::serve

@@ -32,6 +32,7 @@ class Session;
 [[nodiscard]] boost::asio::awaitable<Answer> pull_events(Core& core, Request request);
 [[nodiscard]] Answer show_event(Core& core, const Request& request);
 [[nodiscard]] Answer show_evidence(Core& core, const Request& request);
+[[nodiscard]] boost::asio::awaitable<Answer> show_file(Core& core, Request request);
 
 // quarantine.cpp
 [[nodiscard]] Answer list_quarantine(Core& core, const Request& request);

@@ -25,6 +25,18 @@ struct Replayed {
   std::string reason;  // unless it is readable
 };
 
+// One of the files that came with an event, made anew of its raw bytes by its channel's plugin.
+struct FileWanted {
+  std::uint64_t position = 0;  // in the journal
+  std::string channel, native_id, raw;
+  std::string sha256;  // in hex
+};
+struct FileFound {
+  enum class Outcome { found, none, not_now } outcome = Outcome::not_now;
+  std::string bytes;
+  std::string reason;  // unless it was found
+};
+
 struct Options {
   std::string listen =
       "127.0.0.1:8420";            // address:port, [::1]:8420, localhost:8420; port 0: any free one
@@ -42,6 +54,7 @@ struct Options {
   std::function<std::optional<std::string>()> not_ready;  // why /readyz says no
   // Called on the loop; the answer may come on any thread, once.
   std::function<void(Replay, std::function<void(Replayed)>)> replay;
+  std::function<void(FileWanted, std::function<void(FileFound)>)> find_file;  // likewise
 
   // Limits, as the contract has them; tests shorten them.
   std::chrono::milliseconds request_within{30'000};  // from its first byte, and from connecting

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // /v1/quarantine: what channels brought and could not be read, and having it read anew.
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 
+#include "serve/ask.hpp"
 #include "serve/core.hpp"
 #include "serve/handlers.hpp"
 #include "serve/problem.hpp"
@@ -15,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMostShown = 1000;
 constexpr std::size_t kAtOnce = 256;
-constexpr std::chrono::seconds kReadWithin{25};  // below the limit of a request
 
 Answer json_answer(const json::value& value) {
   Answer answer;
@@ -122,12 +120,6 @@ Found find(Core& core, const Request& request) {
   return found;
 }
 
-// The answer of the channel, for which one session waits on the loop.
-struct Waiting {
-  Bell bell;
-  std::optional<Replayed> replayed;
-};
-
 }  // namespace
 
 Answer list_quarantine(Core& core, const Request& request) {
@@ -163,21 +155,14 @@ boost::asio::awaitable<Answer> replay_quarantined(Core& core, Request request) {
   auto found = co_await on_worker(core.workers, look);
   if (found.refusal) co_return std::move(*found.refusal);
   if (!core.options.replay) co_return problem(Slug::not_implemented, "there are no channels here");
-  const auto waiting = std::make_shared<Waiting>();
-  BellWait answer(co_await asio::this_coro::executor, waiting->bell);
-  answer.note();
-  core.options.replay(std::move(found.replay), [&core, waiting](Replayed replayed) {
-    asio::post(core.loop, [waiting, replayed = std::move(replayed)]() mutable {
-      waiting->replayed = std::move(replayed);
-      waiting->bell.ring();
-    });
-  });
-  const auto until = std::chrono::steady_clock::now() + kReadWithin;
-  while (!waiting->replayed && co_await answer.wait(until)) answer.note();
-  if (!waiting->replayed)
+  Ask<Replayed> ask = [&core, &found](std::function<void(Replayed)> answer) {
+    core.options.replay(std::move(found.replay), std::move(answer));
+  };
+  const auto answered = co_await answer_of<Replayed>(core, std::move(ask));
+  if (!answered)
     co_return problem(Slug::unavailable,
                       "the channel is busy; what comes of it is on the bus later");
-  const auto& replayed = *waiting->replayed;
+  const auto& replayed = *answered;
   switch (replayed.outcome) {
     case Replayed::Outcome::readable:
       co_return json_answer(json::object{{"outcome", "readable"}});

@@ -18,6 +18,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/events", &pull_events},
     {"GET", "/v1/events/{}", &show_event},
     {"GET", "/v1/events/{}/raw", &show_evidence},
+    {"GET", "/v1/events/{}/files/{}", &show_file},
     {"GET", "/v1/quarantine", &list_quarantine},
     {"POST", "/v1/quarantine/{}/replay", &replay_quarantined},
     {"GET", "/v1/consumers", &list_consumers},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two real channels, from their files to the bus, through the real daemon and the real plugins."""
 
+import email.message
 import os
 import pathlib
 import signal
@@ -73,6 +74,41 @@ class Channels(unittest.TestCase):
         events = self.daemon.wait_for_events(60)
         self.assertEqual(len({e["data"]["native_id"] for e in events}), 60)
         self.assertEqual(len(self.daemon.interactions()), 60)
+
+    def test_the_bytes_of_an_attachment_are_given_where_the_settings_permit(self):
+        picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8000  # above what one frame carries inline
+        message = email.message.EmailMessage()
+        message["From"], message["Subject"], message["Message-ID"] = "nora@example.org", "Broken", "<p@example.org>"
+        message.set_content("See the picture.")
+        message.add_attachment(picture, maintype="image", subtype="png", filename="lamp.png")
+        message.add_attachment(b"%PDF-1.4 ...", maintype="application", subtype="pdf", filename="bill.pdf")
+        settings = {"support": {"attachments": ["image/*"]}, "rawless": {"attachments": ["*"]}}
+        for name, more in settings.items():
+            mails = Maildir(self.daemon.folder / name)
+            mails.deliver(message.as_bytes())
+            self.daemon.channel(name, "email", {"maildir": str(mails.path), **more}, begin="all",
+                                **({"keep_raw": "quarantined"} if name == "rawless" else {}))
+        self.daemon.start()
+        events = {event["data"]["channel"]: event for event in self.daemon.wait_for_events(2)}
+
+        def get(channel, which, sha256=None):
+            event = events[channel]
+            sha256 = sha256 or next(file["sha256"] for file in event["data"]["attachments"] if file["name"] == which)
+            return self.daemon.get(f"/v1/events/{event['sequence']}/files/{sha256}", parse=False)
+        for _ in range(2):  # as often as it is asked for
+            status, body = get("support", "lamp.png")
+            self.assertEqual(status, 200, body[:500])
+            self.assertTrue(body == picture)
+        for channel, which, sha256, word in (("support", "bill.pdf", None, b"'attachments' and 'max_attachment'"),
+                                             ("support", "", "0" * 64, b"no such attachment"), ("rawless", "lamp.png", None, b"no raw bytes")):
+            status, body = get(channel, which, sha256)
+            self.assertEqual(status, 404)
+            self.assertIn(word, body)
+        self.assertEqual(len(self.daemon.interactions()), 2, "nothing new was said")
+        (self.daemon.conf / "channels.d" / "support.yaml").unlink()
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.daemon.channel_status("support") is None, "the channel is gone")
+        self.assertEqual(get("support", "lamp.png")[0], 503)
 
     def test_a_quote_names_the_interaction_that_it_repeats(self):
         mails = Maildir(self.daemon.folder / "quoted")

@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "kit/mail/attribution.hpp"
+#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/encoded_words.hpp"
 #include "kit/mail/gmime.hpp"
 #include "kit/mail/mail_marks.hpp"

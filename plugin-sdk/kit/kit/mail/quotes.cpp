@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "kit/mail/attribution.hpp"
+#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/quote_lines.hpp"
+#include "kit/mail/quoted_headers.hpp"
 #include "kit/mail/trailers.hpp"
 #include "kit/mail/words.hpp"
 

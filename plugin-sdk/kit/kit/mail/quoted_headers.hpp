@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Headers of a quoted mail, as programs copy them into the text, and the lines that announce one.
+// Pure; any bytes, which should be UTF-8.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "kit/mail/phrases.hpp"
+
+namespace voxbus::kit::mail {
+
+// A header line of a quoted mail: its role, and the value. kNone for anything else.
+struct HeaderLine {
+  HeaderRole role = HeaderRole::kNone;
+  std::string_view value;
+};
+HeaderLine header_line(std::string_view line);
+
+// All headers in one line: "From: A Sent: B To: C Subject: D". The author and true, or false.
+bool is_header_row(std::string_view line, std::string& author);
+
+enum class Announcement { kNone, kOriginal, kForward, kRule };
+// "-----Original Message-----", "Begin forwarded message:", "__________".
+Announcement announcement(std::string_view line);
+
+}  // namespace voxbus::kit::mail
