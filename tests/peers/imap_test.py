@@ -13,28 +13,11 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from authority import Authority
 from servers import LONG, USER, Server, free_port, need, wait_for
 from voxbus_daemon import Daemon, mail
 
 MAILS = 10000 if LONG else 1500
-
-
-class Authority:
-    """A certificate authority, and one certificate of it for the name "localhost"."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir()
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                     "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem")
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
-                     "-keyout", "server.key", "-out", "server.csr")
-        (self.folder / "names").write_text("subjectAltName=DNS:localhost\n")
-        self.openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                     "-days", "2", "-extfile", "names", "-out", "server.pem")
-
-    def openssl(self, *arguments):
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 class Dovecot(Server):
@@ -51,7 +34,7 @@ class Dovecot(Server):
         return self.run(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], self.answers, self.folder / "log")
 
     def again(self):
-        """After close(): on the same ports."""
+        """After kill(): on the same ports."""
         with open(self.folder / "output", "ab") as output:
             self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -156,8 +139,7 @@ class Imap(unittest.TestCase):
         self.channel("support", "bulk")
         self.daemon.start()
         self.daemon.wait_for_events(MAILS // 10)
-        self.dovecot.process.kill()  # in the middle
-        self.dovecot.process.wait()
+        self.dovecot.kill()  # in the middle
         self.dovecot.again()
         self.daemon.wait_for_events(MAILS // 2, limit=120)
         self.daemon.kill()

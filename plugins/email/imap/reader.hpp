@@ -48,7 +48,7 @@ struct Limits {
   std::size_t response = std::size_t{40} << 20;  // bytes of one response with its literals
   std::size_t line = std::size_t{2} << 20;       // bytes without literals
   std::size_t depth = 32;                        // of lists in lists
-  std::size_t values = 200'000;                  // of one response
+  std::size_t values = 120'000;                  // of one response
 };
 
 class Reader {
