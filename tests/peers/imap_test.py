@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mail by IMAP from a real server: Dovecot, over TLS with a test's own authority."""
+"""Mail by IMAP from real servers, over TLS with a test's own authority: Dovecot, and Cyrus as a second
+make."""
 import imaplib
 import pathlib
 import pwd
@@ -14,6 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from authority import Authority
+from cyrus import Cyrus
 from servers import LONG, USER, Server, free_port, need, wait_for
 from voxbus_daemon import Daemon, mail
 
@@ -107,16 +109,16 @@ service imap-login {{
             shutil.chown(path, USER, USER)
 
 
-class Imap(unittest.TestCase):
+class WithServer(unittest.TestCase):
+    """A server, and a daemon for each test."""
+
     @classmethod
-    def setUpClass(cls):
-        need("/usr/sbin/dovecot", "/usr/lib/dovecot/imap", "/usr/bin/openssl")
+    def prepare(cls, *programs):
+        need(*programs, "/usr/bin/openssl")
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="voxbus-imap-"))
         cls.folder.chmod(0o755)
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.authority = Authority(cls.folder / "authority")
-        cls.dovecot = Dovecot(cls.folder / "dovecot", cls.authority).start()
-        cls.addClassCleanup(lambda: cls.dovecot.close())
 
     def setUp(self):
         self.daemon = Daemon()
@@ -126,12 +128,20 @@ class Imap(unittest.TestCase):
         self.secret.chmod(0o600)
 
     def channel(self, name, user, **settings):
-        whole = {"imap": "localhost", "port": self.dovecot.secure_port, "user": user, "password": {"file": str(self.secret)},
+        whole = {"imap": "localhost", "port": self.server.secure_port, "user": user, "password": {"file": str(self.secret)},
                  "authorities": str(self.authority.folder / "ca.pem"), **settings}
         self.daemon.channel(name, "email", {key: value for key, value in whole.items() if value}, begin="all")
 
     def titles(self):
         return [event["data"]["title"] for event in self.daemon.interactions()]
+
+
+class Imap(WithServer):
+    @classmethod
+    def setUpClass(cls):
+        cls.prepare("/usr/sbin/dovecot", "/usr/lib/dovecot/imap")
+        cls.server = cls.dovecot = Dovecot(cls.folder / "dovecot", cls.authority).start()
+        cls.addClassCleanup(cls.dovecot.close)
 
     def test_every_mail_comes_once_over_kills_a_new_mailbox_and_flags_stay(self):
         keys = [f"bulk-{number}" for number in range(MAILS)]
@@ -245,6 +255,80 @@ class Imap(unittest.TestCase):
         ids = {event["data"]["channel"]: event["data"]["native_id"] for event in events if "quarantined" in event["type"]}
         self.assertEqual(ids["support"], ids["copy"])
         self.assertIn("small", [event["data"].get("title") for event in events])
+
+
+class SecondMake(WithServer):
+    @classmethod
+    def setUpClass(cls):
+        cls.prepare(*Cyrus.PROGRAMS)
+        cls.server = cls.cyrus = Cyrus(cls.folder / "cyrus", cls.authority).start()
+        cls.addClassCleanup(cls.cyrus.close)
+
+    def test_every_mail_comes_once_over_kills_and_a_new_mailbox(self):
+        keys = [f"bulk-{number}" for number in range(3000 if LONG else 150)]
+        mails = [mail(f"{key}@example.org", key, "words " * 200) for key in keys]
+        self.cyrus.fill("bulk", mails)
+        self.channel("support", "bulk")
+        self.daemon.start()
+        self.daemon.wait_for_events(len(keys) // 10)
+        self.cyrus.kill()  # in the middle
+        self.cyrus.again()
+        self.daemon.wait_for_events(len(keys) // 2, limit=120)
+        self.daemon.kill()
+        self.daemon.start()
+        self.daemon.wait_for_events(len(keys), limit=300)
+        with self.cyrus.imap("bulk") as imap:
+            imap.select("INBOX", readonly=True)
+            self.assertEqual(imap.uid("SEARCH", None, "SEEN")[1], [b""], "nothing was marked as read")
+        self.cyrus.make_anew("bulk")
+        self.cyrus.fill("bulk", [*mails[:len(mails) // 2], mail("after@example.org", "after", "words")])
+        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 120)
+        self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
+
+    def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):
+        self.cyrus.fill("quick", [mail("first@example.org", "first", "words")])
+        self.channel("support", "quick", check_every="1h")
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        for number in range(3):
+            self.cyrus.fill("quick", [mail(f"q{number}@example.org", f"q{number}", "words")])
+            begun = time.monotonic()
+            self.daemon.wait_for_events(2 + number, limit=10)
+            self.assertLess(time.monotonic() - begun, 2)
+
+    def test_fifty_mailboxes_are_read_and_followed(self):
+        names = ["INBOX", *(f"Shop {number}" for number in range(48)), "K&APY-ln &- Bonn"]
+        self.cyrus.fill_all("many", {name: [mail(f"{number}@example.org", f"in {number}", "w")] for number, name in enumerate(names)})
+        self.channel("support", "many", check_every="1s")
+        self.daemon.start()
+        self.daemon.wait_for_events(50)
+        self.cyrus.fill("many", [mail("late@example.org", "late", "w")], "Shop 31")
+        wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
+        self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
+
+    def test_tls_both_ways_and_whom_it_cannot_trust(self):
+        self.cyrus.fill("nora", [mail("one@example.org", "one", "words")])
+        self.channel("starttls", "nora", port=self.cyrus.port, tls="starttls")
+        self.channel("name", "nora", imap="127.0.0.1")
+        self.channel("authority", "nora", authorities="")
+        (self.daemon.folder / "wrong").write_text("another")
+        (self.daemon.folder / "wrong").chmod(0o600)
+        self.channel("wrong", "nora", password={"file": str(self.daemon.folder / "wrong")})
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        self.assertIn("not for that name", self.daemon.wait_for_state("name", "degraded")["reason"])
+        self.assertIn("is not trusted", self.daemon.wait_for_state("authority", "degraded")["reason"])
+        self.assertIn("refuses the login of nora", self.daemon.wait_for_state("wrong", "degraded")["reason"])
+        self.assertEqual(self.titles(), ["one"])
+
+    def test_a_mail_above_max_item_is_quarantined_and_the_others_come(self):
+        self.cyrus.fill("large", [mail("a@example.org", "a", "w"), mail("big@example.org", "big", ("y" * 70 + "\n") * 40000),
+                                  mail("b@example.org", "b", "w")])
+        self.channel("support", "large", max_item="1MiB")
+        self.daemon.start()
+        events = self.daemon.wait_for_events(3)
+        self.assertEqual(sorted(event["data"].get("title", "") for event in events), ["", "a", "b"])
+        self.assertIn("larger than max_item", str(events))
 
 
 if __name__ == "__main__":
