@@ -33,6 +33,9 @@ class Dev(unittest.TestCase):
         for name in ("apt-get", "ninja", "ctest", "python3", "debconf-set-selections", "systemctl"):
             self.stand_in(name, "")
         self.stand_in("sudo", '[[ $1 == -v ]] || exec "$@"')
+        self.unpacked = self.folder / "build/peers/cyrus/usr/lib/cyrus/bin/imapd"
+        self.unpacked.parent.mkdir(parents=True)
+        self.unpacked.touch(0o755)
 
     def list_of_packages(self):
         text = (ROOT / "dev").read_text()
@@ -112,6 +115,21 @@ class Dev(unittest.TestCase):
         told = self.dev("test", LACKING="postfix", POLICY=str(self.folder / "policy"), CI="true")
         self.assertEqual(1, told.returncode)
         self.assertFalse([call for call in self.calls if call.startswith("ctest ")])
+
+    def test_a_second_imap_server_is_unpacked_once_and_never_installed(self):
+        self.unpacked.unlink()
+        self.stand_in("apt-get", '[[ $* != *download* ]] || touch cyrus-common_1.deb cyrus-imapd_1.deb')
+        self.stand_in("dpkg-deb", 'mkdir -p usr/lib/cyrus/bin; touch usr/lib/cyrus/bin/imapd; chmod +x usr/lib/cyrus/bin/imapd')
+        self.assertEqual(0, self.dev("test", CI="true").returncode)
+        self.assertEqual(["apt-get download cyrus-common cyrus-imapd", "dpkg-deb -x ./cyrus-common_1.deb .",
+                          "dpkg-deb -x ./cyrus-imapd_1.deb ."], [call for call in self.calls if "cyrus" in call])
+        self.assertEqual(0, self.dev("test", CI="true").returncode)
+        self.assertEqual([], [call for call in self.calls if "cyrus" in call], "the second time it is there")
+        self.unpacked.unlink()
+        self.stand_in("apt-get", '[[ $* != *download* ]] || exit 100')
+        told = self.dev("test")
+        self.assertEqual(0, told.returncode)
+        self.assertIn("SKIPPED", told.stderr)
 
     def test_peers_runs_the_long_tier_of_what_bears_that_label(self):
         self.stand_in("ctest", 'echo "tier $VOXBUS_TIER"')

@@ -1,139 +1,35 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mail by IMAP from a real server: Dovecot, over TLS with a test's own authority."""
+"""Mail by IMAP from real servers, over TLS with a test's own authority: Dovecot, and Cyrus as a second
+make."""
 import imaplib
 import pathlib
-import pwd
 import shutil
-import ssl
-import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from servers import LONG, USER, Server, free_port, need, wait_for
+from authority import Authority
+from cyrus import Cyrus
+from dovecot import Dovecot
+from servers import LONG, need, wait_for
 from voxbus_daemon import Daemon, mail
 
 MAILS = 10000 if LONG else 1500
 
 
-class Authority:
-    """A certificate authority, and one certificate of it for the name "localhost"."""
+class WithServer(unittest.TestCase):
+    """A server, and a daemon for each test."""
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir()
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                     "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem")
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
-                     "-keyout", "server.key", "-out", "server.csr")
-        (self.folder / "names").write_text("subjectAltName=DNS:localhost\n")
-        self.openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                     "-days", "2", "-extfile", "names", "-out", "server.pem")
-
-    def openssl(self, *arguments):
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-class Dovecot(Server):
-    """Serves a Maildir to each user; everybody's password is "secret"."""
-
-    def __init__(self, folder, authority, mechanisms="plain login scram-sha-256"):
-        super().__init__(folder)
-        self.authority, self.mechanisms = authority, mechanisms
-        self.mail = self.folder / "mail"
-        self.mail.mkdir()
-        shutil.chown(self.mail, USER, USER)
-
-    def start(self):
-        return self.run(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], self.answers, self.folder / "log")
-
-    def again(self):
-        """After close(): on the same ports."""
-        with open(self.folder / "output", "ab") as output:
-            self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        wait_for(self.answers, "dovecot answers again")
-
-    def answers(self):
-        try:
-            self.imap("probe").logout()
-            return True
-        except (OSError, imaplib.IMAP4.error):
-            return False
-
-    def imap(self, user):
-        context = ssl.create_default_context(cafile=str(self.authority.folder / "ca.pem"))
-        connection = imaplib.IMAP4_SSL("localhost", self.secure_port, ssl_context=context, timeout=20)
-        connection.login(user, "secret")
-        return connection
-
-    def configure(self):
-        user = pwd.getpwnam(USER)
-        self.secure_port = free_port()
-        (self.folder / "dovecot.conf").write_text(f"""
-base_dir = {self.folder}/run
-state_dir = {self.folder}/state
-log_path = {self.folder}/log
-protocols = imap
-listen = 127.0.0.1, ::1
-auth_mechanisms = {self.mechanisms}
-mail_location = maildir:{self.mail}/%u
-mailbox_list_index = yes
-mail_max_userip_connections = 200
-first_valid_uid = 1
-ssl = yes
-ssl_cert = <{self.authority.folder}/server.pem
-ssl_key = <{self.authority.folder}/server.key
-passdb {{
-  driver = static
-  args = password=secret
-}}
-userdb {{
-  driver = static
-  args = uid={user.pw_uid} gid={user.pw_gid} home={self.mail}/%u
-}}
-namespace inbox {{
-  inbox = yes
-  mailbox Trash {{
-    special_use = \\Trash
-    auto = create
-  }}
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = {self.port}
-  }}
-  inet_listener imaps {{
-    port = {self.secure_port}
-    ssl = yes
-  }}
-}}
-""")
-
-    def fill(self, user, mails, mailbox=""):
-        """As a delivery agent would: files into the Maildir, which Dovecot finds."""
-        folder = self.mail / user / (f".{mailbox}" if mailbox else "")
-        for part in ("tmp", "new", "cur"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        for number, data in enumerate(mails):
-            (folder / "new" / f"{time.time_ns()}.{number}.example.org").write_bytes(data)
-        for path in [self.mail / user, *(self.mail / user).rglob("*")]:
-            shutil.chown(path, USER, USER)
-
-
-class Imap(unittest.TestCase):
     @classmethod
-    def setUpClass(cls):
-        need("/usr/sbin/dovecot", "/usr/lib/dovecot/imap", "/usr/bin/openssl")
+    def prepare(cls, *programs):
+        need(*programs, "/usr/bin/openssl")
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="voxbus-imap-"))
         cls.folder.chmod(0o755)
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.authority = Authority(cls.folder / "authority")
-        cls.dovecot = Dovecot(cls.folder / "dovecot", cls.authority).start()
-        cls.addClassCleanup(lambda: cls.dovecot.close())
 
     def setUp(self):
         self.daemon = Daemon()
@@ -143,12 +39,20 @@ class Imap(unittest.TestCase):
         self.secret.chmod(0o600)
 
     def channel(self, name, user, **settings):
-        whole = {"imap": "localhost", "port": self.dovecot.secure_port, "user": user, "password": {"file": str(self.secret)},
+        whole = {"imap": "localhost", "port": self.server.secure_port, "user": user, "password": {"file": str(self.secret)},
                  "authorities": str(self.authority.folder / "ca.pem"), **settings}
         self.daemon.channel(name, "email", {key: value for key, value in whole.items() if value}, begin="all")
 
     def titles(self):
         return [event["data"]["title"] for event in self.daemon.interactions()]
+
+
+class Imap(WithServer):
+    @classmethod
+    def setUpClass(cls):
+        cls.prepare("/usr/sbin/dovecot", "/usr/lib/dovecot/imap")
+        cls.server = cls.dovecot = Dovecot(cls.folder / "dovecot", cls.authority).start()
+        cls.addClassCleanup(cls.dovecot.close)
 
     def test_every_mail_comes_once_over_kills_a_new_mailbox_and_flags_stay(self):
         keys = [f"bulk-{number}" for number in range(MAILS)]
@@ -156,8 +60,7 @@ class Imap(unittest.TestCase):
         self.channel("support", "bulk")
         self.daemon.start()
         self.daemon.wait_for_events(MAILS // 10)
-        self.dovecot.process.kill()  # in the middle
-        self.dovecot.process.wait()
+        self.dovecot.kill()  # in the middle
         self.dovecot.again()
         self.daemon.wait_for_events(MAILS // 2, limit=120)
         self.daemon.kill()
@@ -263,6 +166,80 @@ class Imap(unittest.TestCase):
         ids = {event["data"]["channel"]: event["data"]["native_id"] for event in events if "quarantined" in event["type"]}
         self.assertEqual(ids["support"], ids["copy"])
         self.assertIn("small", [event["data"].get("title") for event in events])
+
+
+class SecondMake(WithServer):
+    @classmethod
+    def setUpClass(cls):
+        cls.prepare(*Cyrus.PROGRAMS)
+        cls.server = cls.cyrus = Cyrus(cls.folder / "cyrus", cls.authority).start()
+        cls.addClassCleanup(cls.cyrus.close)
+
+    def test_every_mail_comes_once_over_kills_and_a_new_mailbox(self):
+        keys = [f"bulk-{number}" for number in range(3000 if LONG else 150)]
+        mails = [mail(f"{key}@example.org", key, "words " * 200) for key in keys]
+        self.cyrus.fill("bulk", mails)
+        self.channel("support", "bulk")
+        self.daemon.start()
+        self.daemon.wait_for_events(len(keys) // 10)
+        self.cyrus.kill()  # in the middle
+        self.cyrus.again()
+        self.daemon.wait_for_events(len(keys) // 2, limit=120)
+        self.daemon.kill()
+        self.daemon.start()
+        self.daemon.wait_for_events(len(keys), limit=300)
+        with self.cyrus.imap("bulk") as imap:
+            imap.select("INBOX", readonly=True)
+            self.assertEqual(imap.uid("SEARCH", None, "SEEN")[1], [b""], "nothing was marked as read")
+        self.cyrus.make_anew("bulk")
+        self.cyrus.fill("bulk", [*mails[:len(mails) // 2], mail("after@example.org", "after", "words")])
+        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 120)
+        self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
+
+    def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):
+        self.cyrus.fill("quick", [mail("first@example.org", "first", "words")])
+        self.channel("support", "quick", check_every="1h")
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        for number in range(3):
+            self.cyrus.fill("quick", [mail(f"q{number}@example.org", f"q{number}", "words")])
+            begun = time.monotonic()
+            self.daemon.wait_for_events(2 + number, limit=10)
+            self.assertLess(time.monotonic() - begun, 2)
+
+    def test_fifty_mailboxes_are_read_and_followed(self):
+        names = ["INBOX", *(f"Shop {number}" for number in range(48)), "K&APY-ln &- Bonn"]
+        self.cyrus.fill_all("many", {name: [mail(f"{number}@example.org", f"in {number}", "w")] for number, name in enumerate(names)})
+        self.channel("support", "many", check_every="1s")
+        self.daemon.start()
+        self.daemon.wait_for_events(50)
+        self.cyrus.fill("many", [mail("late@example.org", "late", "w")], "Shop 31")
+        wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
+        self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
+
+    def test_tls_both_ways_and_whom_it_cannot_trust(self):
+        self.cyrus.fill("nora", [mail("one@example.org", "one", "words")])
+        self.channel("starttls", "nora", port=self.cyrus.port, tls="starttls")
+        self.channel("name", "nora", imap="127.0.0.1")
+        self.channel("authority", "nora", authorities="")
+        (self.daemon.folder / "wrong").write_text("another")
+        (self.daemon.folder / "wrong").chmod(0o600)
+        self.channel("wrong", "nora", password={"file": str(self.daemon.folder / "wrong")})
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        self.assertIn("not for that name", self.daemon.wait_for_state("name", "degraded")["reason"])
+        self.assertIn("is not trusted", self.daemon.wait_for_state("authority", "degraded")["reason"])
+        self.assertIn("refuses the login of nora", self.daemon.wait_for_state("wrong", "degraded")["reason"])
+        self.assertEqual(self.titles(), ["one"])
+
+    def test_a_mail_above_max_item_is_quarantined_and_the_others_come(self):
+        self.cyrus.fill("large", [mail("a@example.org", "a", "w"), mail("big@example.org", "big", ("y" * 70 + "\n") * 40000),
+                                  mail("b@example.org", "b", "w")])
+        self.channel("support", "large", max_item="1MiB")
+        self.daemon.start()
+        events = self.daemon.wait_for_events(3)
+        self.assertEqual(sorted(event["data"].get("title", "") for event in events), ["", "a", "b"])
+        self.assertIn("larger than max_item", str(events))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import imap_test
-from imap_test import Authority
+import dovecot
+from authority import Authority
 from servers import LONG, free_port, need, wait_for
 from voxbus_daemon import Daemon, mail
 
 MAILS = 10000 if LONG else 1000
 
 
-class Dovecot(imap_test.Dovecot):
+class Dovecot(dovecot.Dovecot):
     """The same accounts, by POP3."""
 
     def configure(self):

@@ -7,6 +7,9 @@
 namespace voxbus::email::imap {
 namespace {
 
+constexpr std::size_t kKeep = 1 << 20;  // memory that stays for what comes next
+constexpr std::size_t kRoom = 1 << 16;  // for what follows a literal, and the next read
+
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
 std::string capitals(std::string_view text) {
   std::string out{text};
@@ -44,7 +47,9 @@ Result<std::optional<std::uint64_t>> literal_at_end(std::string_view line) {
   return size;
 }
 
-bool begins_with_status(std::string_view line) {
+bool begins_with_status(std::string_view response) {
+  const auto beginning = response.substr(0, 64);
+  const auto line = beginning.substr(0, beginning.find_first_of("\r\n"));
   if (line.starts_with('+')) return true;
   const auto space = line.find(' ');
   if (space == line.npos) return false;
@@ -151,25 +156,27 @@ class Parser {
                  {}};
   }
 
-  // What stands in brackets belongs to it, spaces and parentheses included: BODY[HEADER.FIELDS
-  // (X)].
+  // The section of a body belongs to its name, spaces and parentheses included: BODY[HEADER.FIELDS
+  // (X)]. Elsewhere brackets are letters like any other, as in a mailbox called "[old".
   Result<Value> atom() {
     const auto begin = at_;
-    std::size_t brackets = 0;
+    bool in_section = false;
     for (; !at_end(); ++at_) {
       const char c = bytes_[at_];
-      if (c == '[') ++brackets;
-      if (c == ']') {
-        if (brackets == 0) break;
-        --brackets;
-      }
-      if (brackets == 0 && (c == ' ' || c == '(' || c == ')' || c == '"')) break;
       if (c == '\r' || c == '\n') break;
+      if (c == '[' && !in_section) in_section = has_section(bytes_.substr(begin, at_ - begin));
+      if (c == ']') in_section = false;
+      if (!in_section && (c == ' ' || c == '(' || c == ')' || c == '"')) break;
     }
     if (at_ == begin) return broken("a character where none may be");
     Value out{Value::Kind::kAtom, std::string(bytes_.substr(begin, at_ - begin)), {}};
-    if (out.is_atom("NIL")) out = {};
+    if (out.is_atom("NIL")) out.kind = Value::Kind::kNil;
     return out;
+  }
+  static bool has_section(std::string_view name) {
+    if (name.size() > 11) return false;
+    const auto word = capitals(name);
+    return word == "BODY" || word == "BINARY" || word == "BINARY.SIZE";
   }
 
   std::string_view bytes_;
@@ -201,7 +208,9 @@ Result<void> read_status(Parser& parser, Response& response) {
 }
 
 Result<Response> parse(std::string_view bytes, const Limits& limits) {
-  while (bytes.ends_with('\n') || bytes.ends_with('\r')) bytes.remove_suffix(1);
+  // One line break, no more: what stands before it may be the end of a literal.
+  bytes.remove_suffix(1);
+  if (bytes.ends_with('\r')) bytes.remove_suffix(1);
   Response response;
   Parser parser{bytes, limits};
   if (bytes.starts_with('+')) {
@@ -250,7 +259,11 @@ bool Response::is_status() const {
 
 void Reader::feed(std::string_view bytes) {
   if (begin_ > 0 && begin_ >= bytes_.size() / 2) {
-    bytes_.erase(0, begin_);
+    if (begin_ == bytes_.size() && bytes_.capacity() > kKeep) {
+      std::string{}.swap(bytes_);  // one large mail is no reason to hold its memory for ever
+    } else {
+      bytes_.erase(0, begin_);
+    }
     begin_ = 0;
   }
   bytes_ += bytes;
@@ -258,8 +271,8 @@ void Reader::feed(std::string_view bytes) {
 
 // Goes on where it stopped, so that no byte is looked at twice.
 Result<bool> Reader::find_end() {
-  const std::string_view response = std::string_view{bytes_}.substr(begin_);
   for (;;) {
+    const std::string_view response = std::string_view{bytes_}.substr(begin_);
     const auto at = response.find('\n', std::min(scanned_, response.size()));
     const auto line_end = std::min(at, response.size());
     const std::size_t of_line = line_end > line_begin_ ? line_end - line_begin_ : 0;
@@ -272,7 +285,7 @@ Result<bool> Reader::find_end() {
     auto line = response.substr(line_begin_, at - line_begin_);
     if (line.ends_with('\r')) line.remove_suffix(1);
     line_bytes_ += line.size();
-    auto literal = begins_with_status(response.substr(0, 64))
+    auto literal = begins_with_status(response)
                        ? Result<std::optional<std::uint64_t>>{std::optional<std::uint64_t>{}}
                        : literal_at_end(line);
     if (!literal) return literal.error();
@@ -283,6 +296,9 @@ Result<bool> Reader::find_end() {
     if (**literal > limits_.literal || at + **literal > limits_.response)
       return broken("a literal of " + std::to_string(**literal) + " bytes");
     line_begin_ = scanned_ = at + 1 + static_cast<std::size_t>(**literal);
+    // Room for just that, so that a large mail does not take twice its size; untouched it costs
+    // nothing.
+    bytes_.reserve(begin_ + line_begin_ + kRoom);
   }
 }
 

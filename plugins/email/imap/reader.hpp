@@ -19,7 +19,8 @@ namespace voxbus::email::imap {
 struct Value {
   enum class Kind { kNil, kAtom, kString, kList };
   Kind kind = Kind::kNil;
-  std::string text;  // of an atom as it was sent, of a string its content
+  std::string text;  // of an atom (and of NIL, which may be a mailbox) as it was sent, of a string
+                     // its content
   std::vector<Value> items;
 
   bool is_list() const { return kind == Kind::kList; }
@@ -45,20 +46,25 @@ struct Response {
 struct Limits {
   std::size_t literal = std::size_t{33} << 20;   // bytes of one
   std::size_t response = std::size_t{40} << 20;  // bytes of one response with its literals
-  std::size_t line = std::size_t{4} << 20;       // bytes without literals
+  std::size_t line = std::size_t{2} << 20;       // bytes without literals
   std::size_t depth = 32;                        // of lists in lists
-  std::size_t values = 1'000'000;                // of one response
+  std::size_t values = 120'000;                  // of one response
 };
 
 class Reader {
  public:
   explicit Reader(Limits limits = {}) : limits_{limits} {}
 
+  // From the next response on.
+  void set_limits(const Limits& limits) { limits_ = limits; }
+
   void feed(std::string_view bytes);
   // The next whole response; nothing while bytes are missing.
   Result<std::optional<Response>> next();
   // Whether bytes are there that next() has not given.
   bool has_bytes() const { return begin_ < bytes_.size(); }
+  // Memory that is held for bytes to come.
+  std::size_t held() const { return bytes_.capacity(); }
 
  private:
   Result<bool> find_end();

@@ -3,19 +3,32 @@
 
 #include <gsasl.h>
 #include <iconv.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "voxbus/text.hpp"
 
 namespace voxbus::email::imap {
 namespace {
 
-// Beyond this an answer is no answer but a flood.
-constexpr std::size_t kMostResponses = 2'000'000;
 // Before somebody has logged in a server has little to say.
-constexpr std::size_t kMostBeforeLogin = 1'000;
+constexpr Limits kBeforeLogin{
+    .literal = 16 << 10, .response = 64 << 10, .line = 32 << 10, .depth = 8, .values = 2000};
+constexpr std::uint64_t kMostBeforeLogin = 128 << 10;
+// What an answer may take. Beyond it is no answer but a flood: servers add news of their own, never
+// megabytes of it.
+constexpr std::uint64_t kShortAnswer = 1 << 20;
+constexpr std::uint64_t kLongAnswer = 8 << 20;
+constexpr std::size_t kMostListed = 20'000;
+constexpr std::size_t kLongestName = 1000;
+// An answer that does not come to its end at the speed of an old modem has stopped.
+constexpr auto kAnswerWithin = std::chrono::seconds{180};
+constexpr std::uint64_t kSlowest = 32 << 10;  // bytes a second
+// Of PBKDF2: a server could ask for hours of it.
+constexpr std::uint64_t kMostIterations = 2'000'000;
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -30,6 +43,13 @@ std::string in_quotes(std::string_view text) {
 // injection.
 bool fits_in_quotes(std::string_view text) {
   return text.find_first_of(std::string_view{"\r\n\0", 3}) == text.npos;
+}
+
+std::string capitals(std::string_view text) {
+  std::string out{text};
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return out;
 }
 
 std::string converted(const std::string& text, const char* to, const char* from) {
@@ -70,7 +90,7 @@ class Exchange {
 
   // The answer to a challenge, both in Base64; nothing when the server's word cannot be right.
   std::optional<std::string> step(const std::string& challenge) {
-    if (!session_) return std::nullopt;
+    if (!session_ || wants_too_much(challenge)) return std::nullopt;
     char* out = nullptr;
     const int code = ::gsasl_step64(session_, challenge.c_str(), &out);
     std::string answer = out ? out : "";
@@ -83,6 +103,21 @@ class Exchange {
   bool has_finished() const { return finished_; }
 
  private:
+  // SCRAM: "r=...,s=...,i=4096" says how long the password is to be stirred.
+  static bool wants_too_much(const std::string& challenge) {
+    char* text = nullptr;
+    std::size_t size = 0;
+    if (::gsasl_base64_from(challenge.data(), challenge.size(), &text, &size) != GSASL_OK)
+      return false;
+    const std::string words(text, size);
+    ::gsasl_free(text);
+    const auto at = words.rfind(",i=");
+    if (at == words.npos) return false;
+    std::uint64_t count = 0;
+    const auto [end, error] =
+        std::from_chars(words.data() + at + 3, words.data() + words.size(), count);
+    return error != std::errc{} || count > kMostIterations;
+  }
   void set(Gsasl_property property, const std::string& value) {
     (void)::gsasl_property_set(session_, property, value.c_str());
   }
@@ -98,66 +133,80 @@ std::string shown_name(const std::string& name) {
   return to_utf8(converted(name, "UTF-8", "UTF-7-IMAP"));
 }
 
-std::string set_of(const std::vector<std::uint32_t>& uids) {
-  std::string out;
-  for (std::size_t i = 0; i < uids.size();) {
-    std::size_t end = i + 1;
-    while (end < uids.size() && uids[end] == uids[end - 1] + 1) ++end;
-    out += (out.empty() ? "" : ",") + std::to_string(uids[i]);
-    if (end - i > 1) out += ":" + std::to_string(uids[end - 1]);
-    i = end;
-  }
-  return out;
-}
-
 Error Session::refused(const std::string& what, const Response& answer) const {
   return Error::retry(server_.shown() + " refuses " + what + ": " +
                       to_utf8(answer.text.substr(0, 500)));
 }
 
+Error Session::lost(Error error) {
+  usable_ = false;
+  return error;
+}
+
+// From now on, for the answers that are waited for.
+void Session::allow(std::uint64_t bytes) {
+  allowed_ = received_ + bytes;
+  answer_by_ =
+      std::chrono::steady_clock::now() + kAnswerWithin + std::chrono::seconds{bytes / kSlowest};
+}
+
+Result<void> Session::take(const Result<std::string_view>& bytes) {
+  if (!bytes) return lost(bytes.error());
+  received_ += bytes->size();
+  if (received_ > allowed_) {
+    return lost(
+        Error::retry(server_.shown() + " sends more than its answer can be: not read any further"));
+  }
+  reader_.feed(*bytes);
+  return {};
+}
+
 Result<std::string> Session::send(std::string_view command, Context& context) {
-  std::string tag = "v" + std::to_string(++last_tag_);
+  std::string tag = tag_prefix_ + std::to_string(++last_tag_);
   if (auto sent = connection_.write(tag + " " + std::string{command} + "\r\n", context); !sent)
-    return sent.error();
+    return lost(sent.error());
   return tag;
 }
 
 Result<Response> Session::receive(Context& context) {
   for (;;) {
     auto response = reader_.next();
-    if (!response) return response.error();
+    if (!response) return lost(response.error());
     if (*response) {
-      if ((*response)->name == "BYE" && (*response)->kind == Response::Kind::kUntagged)
-        return Error::retry(server_.shown() +
-                            " ends the session: " + to_utf8((*response)->text.substr(0, 500)));
-      return std::move(**response);
+      Response& one = **response;
+      if (one.kind == Response::Kind::kUntagged) {
+        if (one.name == "BYE")
+          return lost(Error::retry(server_.shown() +
+                                   " ends the session: " + to_utf8(one.text.substr(0, 500))));
+        news_ = news_ || one.name == "EXISTS" || (one.name == "STATUS" && !looking_);
+      }
+      if (one.name == "CAPABILITY" || one.code == "CAPABILITY") note_capabilities(one.values);
+      return std::move(one);
     }
-    auto bytes = connection_.read(context);
-    if (!bytes) return bytes.error();
-    reader_.feed(*bytes);
+    if (std::chrono::steady_clock::now() > answer_by_)
+      return lost(Error::retry(server_.shown() + " never comes to an end of its answer"));
+    if (auto taken = take(connection_.read(context)); !taken) return taken.error();
   }
 }
 
 Result<Response> Session::finish(const std::string& tag, const OnData& on_data, Context& context) {
-  const std::size_t most = capabilities_.empty() ? kMostBeforeLogin : kMostResponses;
-  for (std::size_t count = 0; count < most; ++count) {
+  for (;;) {
     auto response = receive(context);
     if (!response) return response;
-    if (response->name == "CAPABILITY") note_capabilities(response->values);
-    if (response->code == "CAPABILITY") note_capabilities(response->values);
     if (response->kind == Response::Kind::kTagged) {
       if (response->tag != tag)
-        return Error::retry(server_.shown() + " answers what was not asked");
+        return lost(Error::retry(server_.shown() + " answers what was not asked"));
       return response;
     }
-    if (response->kind == Response::Kind::kContinuation && !tag.empty() && !on_data)
-      return Error::retry(server_.shown() + " waits for more than was to be said");
+    if (response->kind == Response::Kind::kContinuation)
+      return lost(Error::retry(server_.shown() + " waits for more than was to be said"));
     if (on_data) on_data(*response);
   }
-  return Error::retry(server_.shown() + " never comes to an end of its answer");
 }
 
-Result<Response> Session::command(std::string_view text, const OnData& on_data, Context& context) {
+Result<Response> Session::command(std::string_view text, std::uint64_t allowed,
+                                  const OnData& on_data, Context& context) {
+  allow(allowed);
   auto tag = send(text, context);
   if (!tag) return tag.error();
   return finish(*tag, on_data, context);
@@ -165,16 +214,11 @@ Result<Response> Session::command(std::string_view text, const OnData& on_data, 
 
 void Session::note_capabilities(const std::vector<Value>& values) {
   capabilities_.clear();
-  for (const Value& value : values) {
-    std::string name = value.text;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-    capabilities_.insert(std::move(name));
-  }
+  for (const Value& value : values) capabilities_.insert(capitals(value.text));
 }
 
 Result<void> Session::ask_capabilities(Context& context) {
-  auto answer = command("CAPABILITY", {}, context);
+  auto answer = command("CAPABILITY", kMostBeforeLogin, {}, context);
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to say what it can", *answer);
   return {};
@@ -184,6 +228,11 @@ Result<void> Session::open(const Login& login, Context& context) {
   if (!fits_in_quotes(login.user) || !fits_in_quotes(login.password))
     return Error::permanent("a user or password with a line break or NUL cannot be sent");
   if (auto opened = connection_.open(context); !opened) return opened;
+  std::uint32_t random = 0;
+  ::RAND_bytes(reinterpret_cast<unsigned char*>(&random), sizeof random);
+  tag_prefix_ = "v" + std::to_string(random) + "x";
+  reader_.set_limits(kBeforeLogin);
+  allow(kMostBeforeLogin);
   auto greeting = receive(context);
   if (!greeting) return greeting.error();
   // PREAUTH leaves no room for STARTTLS, and would make us somebody we were not told to be.
@@ -196,6 +245,9 @@ Result<void> Session::open(const Login& login, Context& context) {
   capabilities_.clear();
   if (auto asked = ask_capabilities(context); !asked) return asked;
   if (auto let_in = authenticate(login, context); !let_in) return let_in;
+  const auto literal =
+      static_cast<std::size_t>(std::max<std::uint64_t>(most_bytes_, kLargestPiece)) + (64 << 10);
+  reader_.set_limits({.literal = literal, .response = literal + (1 << 20)});
   if (auto asked = ask_capabilities(context); !asked) return asked;
   if (can("NOTIFY")) {
     // Of all mailboxes, not only of the one that is open; a refusal only means that we look
@@ -203,7 +255,7 @@ Result<void> Session::open(const Login& login, Context& context) {
     auto answer = command(
         "NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) "
         "(personal (MessageNew MessageExpunge))",
-        [](Response&) {}, context);
+        kLongAnswer, {}, context);
     if (!answer) return answer.error();
     if (answer->name != "OK") capabilities_.erase("NOTIFY");
   }
@@ -211,7 +263,7 @@ Result<void> Session::open(const Login& login, Context& context) {
 }
 
 Result<void> Session::start_tls(Context& context) {
-  auto answer = command("STARTTLS", {}, context);
+  auto answer = command("STARTTLS", kMostBeforeLogin, {}, context);
   if (!answer) return answer.error();
   if (answer->name != "OK")
     return Error::permanent(server_.shown() + " does not offer STARTTLS (" +
@@ -235,8 +287,8 @@ Result<void> Session::authenticate(const Login& login, Context& context) {
     break;
   }
   if (!answer && !can("LOGINDISABLED"))
-    answer =
-        command("LOGIN " + in_quotes(login.user) + " " + in_quotes(login.password), {}, context);
+    answer = command("LOGIN " + in_quotes(login.user) + " " + in_quotes(login.password),
+                     kMostBeforeLogin, {}, context);
   if (!answer) return answer.error();
   if (answer->name == "OK") return {};
   if (answer->code == "UNAVAILABLE") return refused("the login for now", *answer);
@@ -247,13 +299,12 @@ Result<void> Session::authenticate(const Login& login, Context& context) {
 Result<Response> Session::sasl(const std::string& mechanism, const Login& login, Context& context) {
   Exchange exchange{mechanism, login};
   if (!exchange.has_begun()) return Error::permanent("GNU SASL here knows no " + mechanism);
+  allow(kMostBeforeLogin);
   auto tag = send("AUTHENTICATE " + mechanism, context);
   if (!tag) return tag.error();
-  for (std::size_t count = 0; count < kMostBeforeLogin; ++count) {
+  for (;;) {
     auto response = receive(context);
     if (!response) return response;
-    if (response->code == "CAPABILITY" || response->name == "CAPABILITY")
-      note_capabilities(response->values);
     if (response->kind == Response::Kind::kTagged) {
       if (response->tag != *tag)
         return Error::retry(server_.shown() + " answers what was not asked");
@@ -268,27 +319,36 @@ Result<Response> Session::sasl(const std::string& mechanism, const Login& login,
       return Error::permanent("the login to " + server_.shown() + " by " + mechanism + " failed");
     if (auto sent = connection_.write(*step + "\r\n", context); !sent) return sent.error();
   }
-  return Error::retry(server_.shown() + " never comes to an end of the login");
 }
 
 Result<std::vector<Listed>> Session::list(Context& context) {
-  std::vector<Listed> out;
-  auto answer = command(R"(LIST "" "*")",
+  std::map<std::string, std::vector<std::string>> found;
+  std::vector<std::string> order;
+  auto answer = command(R"(LIST "" "*")", kLongAnswer,
                         [&](Response& response) {
                           if (response.name != "LIST" || response.values.size() < 3) return;
-                          Listed one{response.values[2].text, {}};
-                          for (const Value& attribute : response.values[0].items) {
-                            std::string word = attribute.text;
-                            std::transform(word.begin(), word.end(), word.begin(), [](char c) {
-                              return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-                            });
-                            one.attributes.push_back(std::move(word));
-                          }
-                          out.push_back(std::move(one));
+                          std::string name = std::move(response.values[2].text);
+                          if (capitals(name) == "INBOX") name = "INBOX";
+                          if (name.empty() || name.size() > kLongestName || !fits_in_quotes(name) ||
+                              found.size() > kMostListed)
+                            return;
+                          const auto [at, is_new] = found.try_emplace(name);
+                          if (is_new) order.push_back(std::move(name));
+                          at->second.clear();
+                          for (const Value& attribute : response.values[0].items)
+                            at->second.push_back(capitals(attribute.text));
                         },
                         context);
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to list its mailboxes", *answer);
+  if (found.size() > kMostListed)
+    return Error::retry(server_.shown() + " lists more than " + std::to_string(kMostListed) +
+                        " mailboxes");
+  std::vector<Listed> out;
+  for (std::string& name : order) {
+    auto& attributes = found[name];
+    out.push_back({std::move(name), std::move(attributes)});
+  }
   return out;
 }
 
@@ -303,6 +363,23 @@ std::uint32_t small(const std::optional<std::uint64_t>& number) {
 Result<std::vector<Standing>> Session::standing(const std::vector<std::string>& mailboxes,
                                                 Context& context) {
   std::vector<Standing> out(mailboxes.size());
+  std::map<std::string_view, Standing*> by_name;
+  for (std::size_t i = 0; i < mailboxes.size(); ++i) by_name[mailboxes[i]] = &out[i];
+  // Also of one that was not asked for just now: that is news which came in between.
+  const auto take_status = [&](Response& response) {
+    if (response.name != "STATUS" || response.values.size() < 2) return;
+    std::string& name = response.values[0].text;
+    if (capitals(name) == "INBOX") name = "INBOX";
+    const auto found = by_name.find(name);
+    if (found == by_name.end()) return;
+    const auto& items = response.values[1].items;
+    for (std::size_t k = 0; k + 1 < items.size(); k += 2) {
+      if (items[k].is_atom("UIDVALIDITY")) found->second->validity = small(items[k + 1].number());
+      if (items[k].is_atom("UIDNEXT")) found->second->next = small(items[k + 1].number());
+    }
+  };
+  news_ = false;
+  looking_ = true;
   constexpr std::size_t kAtOnce = 64;
   for (std::size_t begin = 0; begin < mailboxes.size(); begin += kAtOnce) {
     const auto end = std::min(begin + kAtOnce, mailboxes.size());
@@ -312,52 +389,50 @@ Result<std::vector<Standing>> Session::standing(const std::vector<std::string>& 
       if (!tag) return tag.error();
       tags.push_back(std::move(*tag));
     }
-    for (std::size_t i = begin; i < end; ++i) {
-      auto answer = finish(
-          tags[i - begin],
-          [&](Response& response) {
-            if (response.name != "STATUS" || response.values.size() < 2 ||
-                response.values[0].text != mailboxes[i])
-              return;
-            const auto& items = response.values[1].items;
-            for (std::size_t k = 0; k + 1 < items.size(); k += 2) {
-              if (items[k].is_atom("UIDVALIDITY")) out[i].validity = small(items[k + 1].number());
-              if (items[k].is_atom("UIDNEXT")) out[i].next = small(items[k + 1].number());
-            }
-          },
-          context);
+    for (const std::string& tag : tags) {
+      allow(kShortAnswer);
+      auto answer = finish(tag, take_status, context);
       if (!answer) return answer.error();
     }
   }
+  looking_ = false;
   return out;
 }
 
 Result<Standing> Session::examine(const std::string& mailbox, Context& context) {
   Standing out;
+  // How many mails there are is no news.
+  bool news = news_;
   auto answer = command(
-      "EXAMINE " + in_quotes(mailbox),
+      "EXAMINE " + in_quotes(mailbox), kShortAnswer,
       [&](Response& response) {
+        news = news || response.name == "STATUS";
+        if (response.name == "EXISTS") out.exists = response.number.value_or(0);
         if (response.values.empty()) return;
         if (response.code == "UIDVALIDITY") out.validity = small(response.values[0].number());
         if (response.code == "UIDNEXT") out.next = small(response.values[0].number());
       },
       context);
   if (!answer) return answer.error();
+  news_ = news;
   if (answer->name != "OK") return refused("mailbox " + shown_name(mailbox), *answer);
   if (out.validity == 0)
     return Error::retry(server_.shown() + " says no UIDVALIDITY of " + shown_name(mailbox));
   return out;
 }
 
-Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, Context& context) {
+Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, std::uint32_t last,
+                                                   Context& context) {
   std::vector<std::uint32_t> out;
   auto answer = command(
-      "UID SEARCH UID " + std::to_string(first) + ":*",
+      "UID SEARCH UID " + std::to_string(first) + ":" + (last > 0 ? std::to_string(last) : "*"),
+      kLongAnswer,
       [&](Response& response) {
         if (response.name != "SEARCH") return;
         for (const Value& value : response.values) {
           // "5:*" names the last one also where that is below 5.
-          if (const auto uid = small(value.number()); uid >= first && uid > 0) out.push_back(uid);
+          const auto uid = small(value.number());
+          if (uid > 0 && uid >= first && (last == 0 || uid <= last)) out.push_back(uid);
         }
       },
       context);
@@ -370,16 +445,29 @@ Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, Context&
 
 namespace {
 
-// What a FETCH says of one mail.
-std::optional<Fetched> fetched(Response& response) {
+// "5:9", which are all that there are.
+std::string range_of(const std::vector<std::uint32_t>& uids) {
+  return std::to_string(uids.front()) +
+         (uids.size() > 1 ? ":" + std::to_string(uids.back()) : std::string{});
+}
+
+// What a FETCH says of one mail. News of flags says neither size nor bytes.
+struct Said {
+  std::uint32_t uid = 0;
+  std::uint64_t size = 0;
+  std::optional<std::string> bytes;
+};
+std::optional<Said> said(Response& response) {
   if (response.name != "FETCH" || response.values.empty()) return std::nullopt;
-  Fetched out;
+  Said out;
   auto& items = response.values[0].items;
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
     if (items[i].is_atom("UID")) out.uid = small(items[i + 1].number());
     if (items[i].is_atom("RFC822.SIZE")) out.size = items[i + 1].number().value_or(0);
-    std::string name = items[i].text.substr(0, 5);
-    if (name == "BODY[" || name == "body[") out.bytes = std::move(items[i + 1].text);
+    // NIL is said of what is not there.
+    if (capitals(items[i].text.substr(0, 5)) == "BODY[" &&
+        items[i + 1].kind == Value::Kind::kString)
+      out.bytes = std::move(items[i + 1].text);
   }
   if (out.uid == 0) return std::nullopt;
   return out;
@@ -391,100 +479,122 @@ Result<std::vector<std::uint64_t>> Session::sizes(const std::vector<std::uint32_
                                                   Context& context) {
   std::vector<std::uint64_t> out(uids.size());
   auto answer = command(
-      "UID FETCH " + set_of(uids) + " (UID RFC822.SIZE)",
+      "UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", kLongAnswer,
       [&](Response& response) {
-        const auto one = fetched(response);
+        const auto one = said(response);
         if (!one) return;
         const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
-        // News of a mail that nobody asked about, or of its flags, says no size.
         if (at != uids.end() && *at == one->uid && one->size > 0)
           out[at - uids.begin()] = one->size;
       },
       context);
   if (!answer) return answer.error();
-  if (answer->name != "OK") return refused("to say how large mails are", *answer);
-  return out;
+  return out;  // a refusal leaves them unsaid
 }
 
-Result<void> Session::ask(const std::vector<std::uint32_t>& uids, Context& context) {
-  auto tag = send("UID FETCH " + set_of(uids) + " (UID BODY.PEEK[])", context);
+Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context) {
+  // One byte more than is taken shows that a mail is longer than its size said.
+  auto tag = send("UID FETCH " + range_of(uids) + " (UID BODY.PEEK[]<0." +
+                      std::to_string(most_bytes_ + 1) + ">)",
+                  context);
   if (!tag) return tag.error();
-  asked_.push_back(std::move(*tag));
+  asked_.push_back({std::move(*tag), std::move(uids), bytes});
   return {};
 }
 
-Result<std::vector<Fetched>> Session::collect(Context& context) {
-  std::vector<Fetched> out;
-  const std::string tag = asked_.front();
-  asked_.erase(asked_.begin());
+Result<Handed> Session::collect(Context& context) {
+  const Asked asked = std::move(asked_.front());
+  asked_.pop_front();
+  // Servers guess at sizes, and one mail may be of any.
+  allow(2 * asked.bytes + most_bytes_ + kLongAnswer);
+  return take_mails(asked, most_bytes_, context);
+}
+
+Result<Handed> Session::piece(std::uint32_t uid, std::uint64_t from, std::uint32_t size,
+                              Context& context) {
+  allow(size + kShortAnswer);
+  auto tag = send("UID FETCH " + std::to_string(uid) + " (UID BODY.PEEK[]<" + std::to_string(from) +
+                      "." + std::to_string(size) + ">)",
+                  context);
+  if (!tag) return tag.error();
+  return take_mails({std::move(*tag), {uid}, size}, size, context);
+}
+
+// Of what nobody asked for, and of a second answer, nothing is kept.
+Result<Handed> Session::take_mails(const Asked& asked, std::uint64_t most, Context& context) {
+  Handed out;
+  std::set<std::uint32_t> came;
   auto answer = finish(
-      tag,
+      asked.tag,
       [&](Response& response) {
-        if (auto one = fetched(response); one && !one->bytes.empty())
-          out.push_back(std::move(*one));
+        auto one = said(response);
+        if (!one || !one->bytes ||
+            !std::binary_search(asked.uids.begin(), asked.uids.end(), one->uid) ||
+            !came.insert(one->uid).second)
+          return;
+        Fetched mail{one->uid, std::move(*one->bytes), false};
+        if (mail.bytes.size() > most) mail = {one->uid, {}, true};
+        out.mails.push_back(std::move(mail));
       },
       context);
   if (!answer) return answer.error();
-  if (answer->name != "OK") return refused("to hand over mails", *answer);
-  std::sort(out.begin(), out.end(),
+  if (answer->name != "OK") {
+    out.refused = refused("to hand over mails", *answer).message;
+    out.for_now =
+        answer->code == "UNAVAILABLE" || answer->code == "INUSE" || answer->code == "LIMIT";
+  }
+  std::sort(out.mails.begin(), out.mails.end(),
             [](const Fetched& a, const Fetched& b) { return a.uid < b.uid; });
   return out;
 }
 
-Result<std::string> Session::piece(std::uint32_t uid, std::uint64_t from, std::uint32_t size,
-                                   Context& context) {
-  std::string out;
-  auto answer = command(
-      "UID FETCH " + std::to_string(uid) + " (UID BODY.PEEK[]<" + std::to_string(from) + "." +
-          std::to_string(size) + ">)",
-      [&](Response& response) {
-        if (auto one = fetched(response); one && one->uid == uid) out = std::move(one->bytes);
-      },
-      context);
-  if (!answer) return answer.error();
-  if (answer->name != "OK") return refused("to hand over a piece of a mail", *answer);
-  return out;
-}
-
 Result<bool> Session::idle(std::chrono::milliseconds time, Context& context) {
+  // What was said meanwhile is not said again.
+  if (std::exchange(news_, false)) return true;
+  allow(kShortAnswer);
   if (!can("IDLE")) {
     auto bytes = connection_.wait(context, time);
-    if (!bytes) return bytes.error();
-    reader_.feed(*bytes);
-    return !bytes->empty();
+    const bool came = !bytes || !bytes->empty();
+    if (auto taken = take(bytes); !taken) return taken.error();
+    return came;
   }
   auto tag = send("IDLE", context);
   if (!tag) return tag.error();
-  bool begun = false;
-  bool news = false;
-  const auto until = std::chrono::steady_clock::now() + time;
-  while (!news) {
-    auto response = reader_.next();
+  for (;;) {
+    auto response = receive(context);
     if (!response) return response.error();
+    if (response->kind == Response::Kind::kContinuation) break;
+    if (response->kind != Response::Kind::kTagged) continue;
+    if (response->tag != *tag || response->name == "OK")
+      return lost(Error::retry(server_.shown() + " answers what was not asked"));
+    // It said that it could and does not: it is asked now and then instead.
+    capabilities_.erase("IDLE");
+    return false;
+  }
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (!news_) {
+    auto response = reader_.next();
+    if (!response) return lost(response.error());
     if (*response) {
-      if ((*response)->kind == Response::Kind::kTagged)
-        return refused("to wait with us", **response);
-      if ((*response)->name == "BYE")
-        return Error::retry(server_.shown() + " ends the session: " + to_utf8((*response)->text));
-      begun = begun || (*response)->kind == Response::Kind::kContinuation;
-      news = (*response)->name == "EXISTS" || (*response)->name == "RECENT" ||
-             (*response)->name == "STATUS" || (*response)->name == "FETCH";
+      const Response& one = **response;
+      if (one.kind != Response::Kind::kUntagged)
+        return lost(Error::retry(server_.shown() + " answers what was not asked"));
+      if (one.name == "BYE")
+        return lost(Error::retry(server_.shown() +
+                                 " ends the session: " + to_utf8(one.text.substr(0, 500))));
+      news_ = one.name == "EXISTS" || one.name == "STATUS";
       continue;
     }
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    if (left.count() <= 0 && begun) break;
-    auto bytes = begun ? connection_.wait(context, left) : connection_.read(context);
-    if (!bytes) return bytes.error();
-    reader_.feed(*bytes);
+    if (left.count() <= 0) break;
+    if (auto taken = take(connection_.wait(context, left)); !taken) return taken.error();
   }
-  if (begun || news) {
-    if (auto sent = connection_.write("DONE\r\n", context); !sent) return sent.error();
-  }
-  auto answer = finish(
-      *tag, [](Response&) {}, context);
+  if (auto sent = connection_.write("DONE\r\n", context); !sent) return lost(sent.error());
+  allow(kShortAnswer);
+  auto answer = finish(*tag, {}, context);
   if (!answer) return answer.error();
-  return news;
+  return std::exchange(news_, false);
 }
 
 }  // namespace voxbus::email::imap

@@ -5,6 +5,20 @@
 // there is to know. A mailbox that was made anew (another UIDVALIDITY) is read from its start; what
 // was brought before has the same native id and is dropped by the daemon. Flags are neither set nor
 // looked at. Used on the channel's polling thread.
+//
+// Decision. Context: CONDSTORE and QRESYNC (RFC 7162) tell what changed in a mailbox since it was
+// last seen. Choice: they are not used. The mail under a UID never changes, flags are never read,
+// and a deletion on the server does not unsay what a customer said; so nothing is left of what they
+// tell but new mails, and UIDVALIDITY with UIDNEXT says that already, of all mailboxes in one round
+// trip by STATUS commands that do not wait for each other. Cost: after a reconnect one STATUS for
+// each mailbox, a hundred bytes, where a server with QRESYNC could say nothing at all.
+//
+// Decision. Context: a mail that its server lists and does not hand over, or over which the
+// connection ends each time, must neither be passed over silently nor stop the channel for ever.
+// Choice: no place in the cursor moves past it; it is asked for again on a new connection and by
+// itself, and set aside as a quarantined item once others come and it does not: see doubts.hpp.
+// Mailboxes with such trouble are read behind the others. Cost: what is set aside in that way has
+// no bytes that could be read anew; its name says the UID.
 #pragma once
 
 #include <chrono>
@@ -12,9 +26,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "imap/doubts.hpp"
 #include "imap/session.hpp"
 #include "mail_item.hpp"
 
@@ -36,24 +52,35 @@ class Source final : public MailSource {
  private:
   struct Place {
     std::uint32_t validity = 0;
-    std::uint32_t next = 1;
+    std::uint64_t next = 1;  // behind the last possible UID as well
   };
   // Mails that are asked for by one command.
   struct Group {
     std::vector<std::uint32_t> uids;
-    std::uint64_t oversized = 0;  // bytes of the one mail that is too large to be taken whole
+    std::uint64_t bytes = 0;
+    bool in_pieces = false;  // the one mail is not taken whole
   };
 
   Result<Batch> read_on(const Cursor& since, Context& context);
+  Result<Batch> read_some(Context& context);
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
   bool wanted(const Listed& listed) const;
   Result<void> look_for_news(Context& context);
+  Result<void> wait_for_news(Context& context);
+  Result<std::optional<Standing>> open(const std::string& mailbox, Context& context);
   Result<bool> begin_mailbox(Context& context);
+  void begin_reading(const Standing& standing, Context& context);
+  Result<void> search_on(Context& context);
   Result<void> plan(Context& context);
   Result<void> ask_ahead(Context& context);
   Result<Batch> take_group(Context& context);
-  Result<void> take_oversized(const Group& group, Batch& batch, Context& context);
+  Result<Handed> take_in_pieces(std::uint32_t uid, Batch& batch, Context& context);
+  Result<void> ask_neighbour(Context& context);
+  Item set_aside(std::uint32_t uid, const Doubt& doubt);
+  void pass(std::uint32_t uid);
+  void drop_session();
+  bool refused_mailbox(const std::string& mailbox, const Error& error);
 
   bool load(std::string_view cursor);
   std::string cursor() const;
@@ -62,15 +89,24 @@ class Source final : public MailSource {
   Account account_;
   ReadOptions options_;
   std::unique_ptr<Session> session_;
-  std::map<std::string, Place> places_;  // by place_key() of the mailbox
-  std::optional<std::string> reached_;   // the cursor that places_ stand for
-  std::vector<std::string> mailboxes_;   // as the server writes them
-  std::vector<std::string> missing_;     // wanted and not there
-  std::deque<std::string> pending_;      // with something new
-  std::string present_;                  // examined; empty: none
-  std::uint32_t present_next_ = 0;       // its UIDNEXT when it was examined
-  std::deque<std::uint32_t> uids_;       // of it, not yet planned
-  std::deque<Group> groups_;             // planned; the first `asked_` are under way
+  std::map<std::string, Place> places_;         // by place_key() of the mailbox
+  std::optional<std::string> reached_;          // the cursor that places_ stand for
+  std::vector<std::string> mailboxes_;          // as the server writes them
+  std::vector<std::string> missing_;            // wanted and not there
+  std::map<std::string, std::string> trouble_;  // mailboxes that were refused, and how
+  std::map<std::string, unsigned> failures_;    // of connections, by the mailbox that was read
+  std::set<std::string> reread_;                // because their UIDs went back
+  Doubts doubts_;                               // by place_key() and UID
+  std::deque<std::string> pending_;             // with something new
+  std::string present_;                         // examined; empty: none
+  std::uint32_t present_next_ = 0;              // its UIDNEXT when it was examined; 0: not said
+  bool reading_ = false;                        // the present one is not yet read to its end
+  std::uint64_t search_from_ = 0;               // UIDs of it not yet searched for
+  std::uint64_t window_ = 0;                    // how many UIDs the next search covers
+  std::deque<std::uint32_t> uids_;              // of it, not yet planned
+  std::uint32_t good_ = 0;                      // one that was handed over,
+  std::string good_of_;                         // of this mailbox
+  std::deque<Group> groups_;                    // planned; the first `asked_` are under way
   std::size_t asked_ = 0;
   std::chrono::steady_clock::time_point listed_;
   bool looked_ = false;  // at all mailboxes, since the connection was made
