@@ -135,11 +135,8 @@ std::optional<int> Daemon::open_journal() {
     log::error("{}", made.error().message);
     return kFailure;
   }
-  // Whoever may write there may let himself in, by a token of his own.
-  struct stat status {};
-  if (::stat(state_.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    log::error("the state folder {} may be written by others: chmod 700 {}", state_.string(),
-               state_.string());
+  if (const auto sound = config::check_state(state_); !sound) {
+    log::error("{}", sound.error().message);
     return kConfigurationFault;
   }
   auto opened = journal::Journal::open(std::move(options));

@@ -164,6 +164,8 @@ Outcome<Consumers::Put> Consumers::put(const std::string& name, const ConsumerRe
         "name");
   }
   const auto start = parts.feed.resolve(request.from);
+  if (start.outcome == Start::Outcome::invalid)
+    return refuse(Cause::invalid, "from: " + start.problem, "from");
   // Under the lock of all: two that create one name at the same time must not both succeed.
   return parts.all.with([&](auto& consumers) -> Outcome<Put> {
     if (const auto found = consumers.find(name); found != consumers.end()) {
@@ -188,8 +190,6 @@ Outcome<Consumers::Put> Consumers::put(const std::string& name, const ConsumerRe
       return refuse(Cause::too_many, "there are 1,000 consumers already");
     if (start.outcome == Start::Outcome::gone)
       return refuse(Cause::gone, "'from' is no longer held", "from");
-    if (start.outcome == Start::Outcome::invalid)
-      return refuse(Cause::invalid, "from: " + start.problem, "from");
     if (start.outcome == Start::Outcome::failed) return refuse(Cause::unavailable, start.problem);
     StoredConsumer stored;
     stored.name = name;

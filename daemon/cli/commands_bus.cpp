@@ -144,6 +144,7 @@ void run_tail(const Common& common, const std::string& from, const FilterOptions
               std::uint64_t limit) {
   std::string at = from;
   std::uint64_t printed = 0;
+  bool was_there = false;  // whoever is not there from the start is not waited for
   // Comes back after a restart of the daemon, exactly where it was.
   for (auto pause = std::chrono::milliseconds(200);;
        pause = std::min<std::chrono::milliseconds>(pause * 2, std::chrono::seconds(10))) {
@@ -157,6 +158,7 @@ void run_tail(const Common& common, const std::string& from, const FilterOptions
       ended = connection.stream(
           "/v1/stream" + query.text(), {"Accept: text/event-stream"}, [&](std::string_view bytes) {
             pause = std::chrono::milliseconds(200);
+            was_there = true;
             bool more = true;
             reader.feed(bytes, [&](const std::string& data) {
               if (!more) return;
@@ -165,13 +167,14 @@ void run_tail(const Common& common, const std::string& from, const FilterOptions
               } else if (const auto event = json::parse(data, 64); event && event->is_object()) {
                 print_event(event->get_object());
               }
-              more = limit == 0 || ++printed < limit;
+              more = ++printed < limit || limit == 0;
             });
             std::fflush(stdout);
             return more && !std::ferror(stdout);
           });
+      was_there = true;
     } catch (const Trouble& trouble) {
-      if (trouble.code != kUnreachable || printed == 0) throw;
+      if (trouble.code != kUnreachable || !was_there) throw;
     }
     if (ended) return;
     if (!reader.last_id().empty()) at = reader.last_id();

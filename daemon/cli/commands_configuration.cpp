@@ -9,6 +9,7 @@
 #include "cli/commands.hpp"
 #include "cli/try_plugin.hpp"
 #include "config/configuration.hpp"
+#include "config/places.hpp"
 #include "host/plugin_file.hpp"
 #include "host/plugin_scan.hpp"
 #include "host/spawn.hpp"
@@ -49,6 +50,21 @@ std::optional<std::string> settings_with_secrets(const config::Channel& channel,
   return json::serialize(values);
 }
 
+// What the daemon itself would refuse to start with.
+void check_own(const config::Configuration& configuration, config::Problems& problems) {
+  const auto report = [&](const Error& error) {
+    problems.add({.file = (configuration.directory / "voxbus.yaml").string(),
+                  .message = error.message,
+                  .remedy = "voxbusd will not start"});
+  };
+  if (const auto sound = config::check_state(configuration.state); !sound) report(sound.error());
+  const auto& key = configuration.master_key;
+  // systemd hands out credentials at the start of the service only.
+  if (key && key->from == config::SecretReference::From::file) {
+    if (const auto read = config::resolve(*key); !read) report(read.error());
+  }
+}
+
 // Beyond the files: is the plugin's library there, may it be loaded, can its secrets be read, and
 // what has the plugin itself against its settings? It is asked in a process of its own.
 void check_surroundings(const config::Configuration& configuration, host::Trust trust,
@@ -57,8 +73,10 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
   const SystemClock clock;
   host::PluginScan scan(loop,
                         {host::host_program(), VOXBUS_BUILD, {}, std::chrono::seconds(10), &clock});
+  check_own(configuration, problems);
   for (const auto& channel : configuration.channels) {
-    if (!channel.faults.empty() || !channel.enabled) continue;
+    // Of a plugin that is not known more is said elsewhere.
+    if (!channel.faults.empty() || !channel.enabled || channel.library.empty()) continue;
     const auto report = [&](std::string message, std::string remedy) {
       problems.add({.file = channel.file.string(),
                     .message = std::move(message),

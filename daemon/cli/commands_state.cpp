@@ -13,9 +13,21 @@
 namespace voxbus::cli {
 namespace {
 
+// What cannot be read for certain would lead to the state of another installation.
 config::Configuration configuration_of(const Common& common) {
+  if (std::error_code code; common.configuration != Common{}.configuration &&
+                            !std::filesystem::is_directory(common.configuration, code)) {
+    throw Trouble{kConfiguration, common.configuration.string() +
+                                      " is no folder: name the one with voxbus.yaml in it"};
+  }
   config::Problems problems;
-  return config::load(common.configuration, problems);
+  auto configuration = config::load(common.configuration, problems);
+  if (!problems.fatal()) return configuration;
+  std::string words;
+  for (const auto& problem : problems.list()) {
+    if (problem.channel.empty()) words += config::render(problem);
+  }
+  throw Trouble{kConfiguration, words};
 }
 
 void run_token(const Common& common, const std::string& verb, const std::string& name) {

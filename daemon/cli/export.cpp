@@ -38,8 +38,10 @@ void append_cell(std::string& out, std::string_view text) {
 }
 
 constexpr std::string_view kColumns[] = {
-    "sequence", "time", "recordedtime", "type",  "channel", "kind",      "direction", "audience",
-    "author",   "name", "conversation", "title", "text",    "native_id", "id"};
+    "sequence",       "time",      "recordedtime", "type",        "channel",
+    "kind",           "direction", "audience",     "author",      "name",
+    "conversation",   "title",     "text",         "disposition", "waited_seconds",
+    "talked_seconds", "state",     "reason",       "native_id",   "id"};
 
 std::string csv_header() {
   std::string out;
@@ -61,8 +63,14 @@ std::string csv_row(const json::object& event) {
     append_cell(out, cell(data, key));
   append_cell(out, cell(author, "handle"));
   append_cell(out, cell(author, "name"));
-  for (const auto key : {"conversation", "title", "text", "native_id"})
-    append_cell(out, cell(data, key));
+  for (const auto key : {"conversation", "title", "text"}) append_cell(out, cell(data, key));
+  const auto* call = data ? json::object_at(*data, "call") : nullptr;
+  append_cell(out, cell(call, "disposition"));
+  for (const auto key : {"waited_seconds", "talked_seconds"}) {
+    const auto seconds = call ? json::integer_at(*call, key) : std::nullopt;
+    append_cell(out, seconds ? std::to_string(*seconds) : "");
+  }
+  for (const auto key : {"state", "reason", "native_id"}) append_cell(out, cell(data, key));
   append_cell(out, cell(&event, "id"));
   return out + "\r\n";
 }

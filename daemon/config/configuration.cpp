@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/configuration.hpp"
 
+#include <sys/stat.h>
 #include <unicode/uloc.h>
 
 #include <algorithm>
@@ -175,6 +176,15 @@ void check_memory(Mapping& in, const Node& plugin, const Channel& channel) {
             "write 'memory: " + std::to_string((least + (1 << 20) - 1) >> 20) + "MiB' or more");
 }
 
+// A file's identity and content as far as the file system tells them.
+std::string stamp_of(const fs::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return "none";
+  return std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino) + ':' +
+         std::to_string(status.st_size) + ':' + std::to_string(status.st_mtim.tv_sec) + '.' +
+         std::to_string(status.st_mtim.tv_nsec);
+}
+
 // Two files may not describe one channel: which of them would get its cursor?
 void check_twin(Mapping& in, const Mark& mark, const Channel& channel, const Configuration& all) {
   const auto twin = std::find_if(all.channels.begin(), all.channels.end(),
@@ -224,6 +234,10 @@ Channel read_channel(const fs::path& file, const Configuration& all, Plugins plu
     if (plugin) check_memory(in, *plugin, channel);
     channel.settings =
         read_settings(*document, settings, document->root().mark, *manifest, problems);
+    channel.stamp = stamp_of(channel.library);
+    for (const auto& secret : channel.settings.secrets) {
+      if (secret.from == SecretReference::From::file) channel.stamp += ' ' + stamp_of(secret.name);
+    }
     if (!channel.isolated && !manifest->inline_permitted) {
       in.report(in.node("isolation")->mark,
                 "plugin '" + manifest->name + "' does not permit isolation: inline",
@@ -269,6 +283,12 @@ Configuration load(const fs::path& directory, Problems& problems) {
     const bool twin = std::any_of(out.channels.begin(), out.channels.end(),
                                   [&](const auto& other) { return other.name == channel.name; });
     if (!twin) out.channels.push_back(std::move(channel));
+  }
+  for (const auto& file : files_in(directory / "channels.d", ".yml", problems)) {
+    problems.add({.file = file.string(),
+                  .message = "is not read",
+                  .remedy = "files of channels end with .yaml",
+                  .channel = file.stem().string()});
   }
   problems.sort();
   mark_faulty(out, problems);

@@ -39,6 +39,8 @@ struct Channel {
   Settings settings;
   std::filesystem::path library;
   std::string plugin_id;
+  // Which files its plugin and its secrets were found in: others are others, whatever their names.
+  std::string stamp;
   std::string faults;  // not empty: the channel stays down, and this says why
   std::filesystem::path file;
   bool operator==(const Channel&) const =

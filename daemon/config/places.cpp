@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -147,6 +148,13 @@ void read_state(Mapping& in, fs::path& state) {
     return in.report(node.mark, "'state' must be a folder: " + file->string() + " is none",
                      "as /var/lib/voxbus");
   }
+}
+
+Status check_state(const fs::path& state) {
+  struct stat status {};
+  if (::stat(state.c_str(), &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
+  return permanent("the state folder " + state.string() + " may be written by others: chmod 700 " +
+                   state.string());
 }
 
 bool read_plugin_folders(Mapping& in, std::vector<fs::path>& folders) {

@@ -30,6 +30,9 @@ struct Listen {
 void read_listen(Mapping& in, std::string& listen);
 void read_socket(Mapping& in, std::filesystem::path& socket);
 void read_state(Mapping& in, std::filesystem::path& state);
+// Whether a state folder that is there may be used: whoever else may write in it can let himself in,
+// by a token of his own. Any thread.
+[[nodiscard]] Status check_state(const std::filesystem::path& state);
 // Only what can be used is taken over; false when there was more.
 [[nodiscard]] bool read_plugin_folders(Mapping& in, std::vector<std::filesystem::path>& folders);
 

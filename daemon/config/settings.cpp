@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/settings.hpp"
 
+#include <sys/stat.h>
+
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -137,6 +139,11 @@ std::optional<SecretReference> read_secret(const Document& document, const Node&
                         "write {credential: NAME} (systemd) or {file: /path}");
     return std::nullopt;
   }
+  if (file && !chosen->scalar.starts_with('/')) {
+    document.report(problems, chosen->mark, "a secret's file must be an absolute path",
+                    "as {file: /etc/voxbus/secrets/mail}");
+    return std::nullopt;
+  }
   reference.from = credential ? SecretReference::From::credential : SecretReference::From::file;
   reference.name = chosen->scalar;
   if (credential && reference.name.find('/') != std::string::npos) {
@@ -202,8 +209,14 @@ Result<std::string> resolve(const SecretReference& reference) {
     }
     path = std::filesystem::path(folder) / reference.name;
   }
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+    return permanent("secret '" + reference.setting + "' in " + path.string() +
+                     " may be read or written by anybody: chmod 600 " + path.string());
+  }
   VOXBUS_TRY(secret, read_file(path, kMaxSecret));
   if (!secret.empty() && secret.back() == '\n') secret.pop_back();
+  if (!secret.empty() && secret.back() == '\r') secret.pop_back();
   if (secret.empty())
     return permanent("secret '" + reference.setting + "' in " + path.string() + " is empty");
   return secret;

@@ -8,6 +8,7 @@
 #include "journal/context.hpp"
 #include "journal/examine.hpp"
 #include "journal/key_maker.hpp"
+#include "journal/place.hpp"
 #include "journal/rebuild.hpp"
 #include "journal/salvage.hpp"
 #include "journal/sequencer.hpp"
@@ -72,6 +73,7 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
   std::string damage;
   if (std::filesystem::exists(directory / kSuspect, code)) damage = "a row could not be read";
   if (std::filesystem::exists(directory / kRestored, code)) damage = "it was put back";
+  if (is_copy(directory)) damage = "its folder is a copy that was put back";
   switch (probe_format(file)) {
     case Format::newer:
       return permanent("cannot open " + file.string() +
@@ -313,6 +315,7 @@ Result<std::unique_ptr<Journal>> Journal::open_once(Options options) {
   // From here on the parts are taken down as a whole, also when the rest fails.
   std::unique_ptr<Journal> journal(new Journal(std::move(parts)));
   VOXBUS_CHECK(journal->parts_->open_index(start));
+  VOXBUS_CHECK(note_place(journal->parts_->options.directory));
   VOXBUS_CHECK(journal->parts_->start_threads(std::move(start)));
   return journal;
 }

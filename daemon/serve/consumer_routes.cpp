@@ -2,6 +2,7 @@
 // /v1/consumers, but for …/fetch.
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "serve/core.hpp"
 #include "serve/handlers.hpp"
@@ -36,31 +37,47 @@ std::optional<Answer> refuse_unknown(const json::object& body,
   return std::nullopt;
 }
 
+// None of these routes has a parameter but `update` of PUT.
+std::optional<Answer> refuse_parameters(const Request& request, std::string_view known = {}) {
+  for (const auto& [name, value] : request.target.parameters) {
+    if (known.empty() || name != known)
+      return bad_parameter(utf8_prefix(name, 64),
+                           "unknown parameter '" + utf8_repaired(utf8_prefix(name, 64)) + "'");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-Answer list_consumers(Core& core, const Request&) {
+Answer list_consumers(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   return json_answer(json::object{{"consumers", core.consumers.list()}});
 }
 
 Answer put_consumer(Core& core, const Request& request) {
   if (auto refusal = refuse_doubled(request, {"update"})) return std::move(*refusal);
+  if (auto refusal = refuse_parameters(request, "update")) return std::move(*refusal);
+  const auto* update = request.target.parameter("update");
+  if (update && *update != "1" && *update != "0")
+    return bad_parameter("update", "update: 0 or 1 is expected");
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   const auto wanted = bus::read_consumer_request(body.object);
   if (!wanted) return problem(wanted.error(), core.feed);
-  const auto* update = request.target.parameter("update");
   auto put = core.consumers.put(request.segment(2), *wanted, update && *update == "1");
   if (!put) return problem(put.error(), core.feed);
   return json_answer(put->consumer, put->created ? 201 : 200);
 }
 
 Answer show_consumer(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   auto shown = core.consumers.show(request.segment(2));
   if (!shown) return problem(shown.error(), core.feed);
   return json_answer(*shown);
 }
 
 Answer delete_consumer(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   const auto removed = core.consumers.remove(request.segment(2));
   if (!removed) return problem(removed.error(), core.feed);
   Answer answer;
@@ -69,6 +86,7 @@ Answer delete_consumer(Core& core, const Request& request) {
 }
 
 Answer acknowledge(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   if (auto unknown =
@@ -103,12 +121,14 @@ Answer acknowledge(Core& core, const Request& request) {
 }
 
 Answer list_parked(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   auto parked = core.consumers.parked(request.segment(2), kMostParkedShown);
   if (!parked) return problem(parked.error(), core.feed);
   return json_answer(*parked);
 }
 
 Answer redeliver_parked(Core& core, const Request& request) {
+  if (auto refusal = refuse_parameters(request)) return std::move(*refusal);
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   if (auto unknown = refuse_unknown(body.object, {"sequences", "all"})) return *unknown;

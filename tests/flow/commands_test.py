@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -114,6 +115,7 @@ class Commands(unittest.TestCase):
         rows = list(csv.DictReader(io.StringIO(done.stdout)))
         self.assertEqual(len(rows), 100)
         self.assertEqual(rows[0]["channel"], "calls")
+        self.assertEqual({(row["disposition"], row["talked_seconds"].isdigit()) for row in rows}, {("answered", True)})
 
     def test_tail_prints_what_matches(self):
         tail = subprocess.Popen([BUILD / "bin" / "voxbus", "--config", self.daemon.conf, "tail", "--from", "beginning",
@@ -215,6 +217,30 @@ class Tail(unittest.TestCase):
             self.assertEqual([json.loads(line)["sequence"] for line in lines],
                              [event["sequence"] for event in daemon.interactions()])
 
+    def test_without_a_limit_it_goes_on_after_a_restart_as_well(self):
+        with Daemon() as daemon:
+            calls = daemon.folder / "Master.csv"
+            calls.write_text("".join(cdr(n) for n in range(5)))
+            daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
+            daemon.start()
+            daemon.wait_for_events(5)
+            tail = subprocess.Popen([BUILD / "bin" / "voxbus", "--config", daemon.conf, "tail", "--from", "beginning",
+                                     "--json", "--type", "interaction.*"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            try:
+                lines = [tail.stdout.readline() for _ in range(5)]
+                daemon.kill()
+                time.sleep(1)  # it meets nobody there
+                self.assertIsNone(tail.poll())
+                with calls.open("a") as file:
+                    file.write("".join(cdr(n) for n in range(5, 10)))
+                daemon.start()
+                lines += [tail.stdout.readline() for _ in range(5)]
+            finally:
+                tail.kill()
+                tail.wait()
+                tail.stdout.close()
+            self.assertEqual([json.loads(line)["id"] for line in lines], [event["id"] for event in daemon.interactions()])
+
 
 class StallingDaemon:
     """Stands before the daemon on a port of its own, lets so many answers pass, and then says nothing more."""
@@ -248,6 +274,75 @@ class StallingDaemon:
         self.ended.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class Configured(unittest.TestCase):
+    """What a command does when the configuration is not as it should be."""
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.state = self.daemon.folder / "right"
+
+    def fails(self, *arguments, code=78):
+        done = self.daemon.voxbus(*arguments, check=False)
+        self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
+        return done.stdout + done.stderr
+
+    def test_no_command_works_on_another_state_than_was_meant(self):
+        (self.daemon.conf / "voxbus.yaml").write_text(f"state: {self.state}\nlisten: [\n")
+        for words in (["token", "add", "x"], ["token", "list"], ["journal", "verify"], ["journal", "restored"]):
+            self.assertIn("voxbus.yaml:", self.fails(*words))
+        done = subprocess.run([BUILD / "bin/voxbus", "--config", self.daemon.folder / "nowhere", "token", "add", "x"],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout), (78, ""))
+        self.assertIn("nowhere is no folder", done.stderr)
+
+    def test_check_finds_what_the_daemon_itself_would_not_start_with(self):
+        self.state.mkdir()
+        self.state.chmod(0o777)
+        key = self.daemon.folder / "key"
+        self.daemon.main(state=str(self.state), master_key={"file": str(key)})
+        said = self.fails("check", "--trust")
+        self.assertIn("may be written by others: chmod 700", said)
+        self.assertIn(f"{key}", said)
+        self.state.chmod(0o700)
+        key.write_text("0" * 32)
+        key.chmod(0o604)
+        self.assertIn("by anybody: chmod 600", self.fails("check", "--trust"))
+        key.chmod(0o600)
+        self.daemon.voxbus("check", "--trust")
+
+    def test_a_broken_main_file_blames_no_channel(self):
+        self.daemon.channel("calls", "phone", {"file": "/nowhere/Master.csv"})
+        (self.daemon.conf / "voxbus.yaml").write_text("plugins: [\n")
+        said = self.fails("check", "--trust")
+        self.assertIn("voxbus.yaml:", said)
+        self.assertNotIn("calls.yaml", said)
+
+
+class Mended(unittest.TestCase):
+    def test_a_reload_loads_the_plugin_that_was_put_in_its_place(self):
+        with Daemon() as daemon:
+            plugins = daemon.folder / "plugins"
+            plugins.mkdir()
+            for name in ("phone.so", "phone.plugin.yaml"):
+                shutil.copy(BUILD / "plugins" / name, plugins)
+            calls = daemon.folder / "Master.csv"
+            calls.write_text(cdr(1))
+            daemon.main(plugins=[str(plugins)])
+            daemon.channel("calls", "phone", {"file": str(calls)}, begin="all")
+            daemon.start()
+            daemon.wait_for_events(1)
+            before = daemon.channel_status("calls")["pid"]
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: "no channel changed" in daemon.log(), "nothing has changed")
+            self.assertEqual(daemon.channel_status("calls")["pid"], before)
+            shutil.copy(BUILD / "plugins/phone.so", plugins / "next")
+            (plugins / "next").rename(plugins / "phone.so")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: "changed calls" in daemon.log(), "the channel is started anew")
+            wait_for(lambda: daemon.channel_status("calls").get("pid") not in (None, before), "another process")
 
 
 class Damage(unittest.TestCase):

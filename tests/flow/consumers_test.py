@@ -177,6 +177,14 @@ class Consumers(unittest.TestCase):
         self.assertEqual(state()["in_flight"], 0)
         self.assertEqual(state()["parked"], 0)
 
+    def test_what_a_consumer_is_asked_that_has_no_meaning_is_refused(self):
+        self.daemon.put("/v1/consumers/plain", {"from": "beginning"})
+        for path, body in (("plain", {"from": "rubbish"}), ("plain?updat=1", {}), ("plain?update=true", {}), ("fresh", {"from": "rubbish"})):
+            self.assertEqual(self.daemon.put(f"/v1/consumers/{path}", body)[0], 400, (path, body))
+        for path in ("", "/plain", "/plain/parked"):
+            self.assertEqual(self.daemon.get(f"/v1/consumers{path}?limit=abc")[0], 400, path)
+        self.assertEqual(self.daemon.put("/v1/consumers/plain", {"from": "now"})[0], 200, "it goes on where it was")
+
     def test_the_python_client_ends_without_a_word_when_its_reader_has_enough(self):
         url = "unix:" + self.daemon.endpoint()["socket"]
         client = subprocess.Popen([sys.executable, CLIENT / "voxbus_client.py", "closed-pipe", "--url", url, "--from", "beginning"],

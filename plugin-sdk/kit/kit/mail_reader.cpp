@@ -231,6 +231,7 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   Record& record = result.record;
   record.kind = Kind::kMail;
   record.title = mail::decoded_header(raw_header(object, "Subject"));
+  record.language = mail::language_of(raw_header(object, "Content-Language"));
   read_author(message.get(), options, record);
   const mail::Thread thread =
       mail::read_thread({.message_id = raw_header(object, "Message-ID"),

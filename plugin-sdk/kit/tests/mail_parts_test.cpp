@@ -121,6 +121,16 @@ TEST(Marks, SayWhoAnswersAutomatically) {
   EXPECT_THAT(native("Subject: Out of office\n", "I am away."), Not(HasSubstr("\"automatic\"")));
 }
 
+TEST(Marks, SayTheLanguageThatAHeaderNames) {
+  EXPECT_EQ(language_of("de"), "de");
+  EXPECT_EQ(language_of(" EN-GB, fr (both)"), "en-GB");
+  EXPECT_EQ(language_of("zh-Hant-TW"), "zh-Hant-TW");
+  for (const std::string none :
+       {"", "x", "german language", "d\xC3\xA9", "12-DE", "de-", "en_GB", "*"})
+    EXPECT_EQ(language_of(none), "") << none;
+  EXPECT_EQ(language_of("de-" + std::string(60, 'x')), "");
+}
+
 TEST(Marks, SayWhatIsAList) {
   EXPECT_THAT(native("List-Id: <l.example.org>\nList-Archive: <https://x>\n"),
               HasSubstr(R"("list_archive":"<https://x>","list":true)"));

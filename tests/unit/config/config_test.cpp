@@ -195,9 +195,16 @@ TEST_F(ConfigurationTest, TheOriginDoesNotDependOnTheManifestsOrderOrOnSpeltOutD
 }
 
 TEST_F(ConfigurationTest, SecretsComeFromCredentialsAndFiles) {
-  write("secret", "s3cret\n");
+  write("secret", "s3cret\r\n");
+  fs::permissions(folder / "secret", fs::perms(0600));
   EXPECT_EQ(*resolve({"password", SecretReference::From::file, (folder / "secret").string()}),
             "s3cret");
+  fs::permissions(folder / "secret", fs::perms(0604));
+  const auto read_by_all =
+      resolve({"password", SecretReference::From::file, (folder / "secret").string()});
+  ASSERT_FALSE(read_by_all);
+  EXPECT_THAT(read_by_all.error().message, HasSubstr("by anybody: chmod 600"));
+  fs::permissions(folder / "secret", fs::perms(0640));
   ::setenv("CREDENTIALS_DIRECTORY", folder.c_str(), 1);
   EXPECT_EQ(*resolve({"password", SecretReference::From::credential, "secret"}), "s3cret");
   ::unsetenv("CREDENTIALS_DIRECTORY");
@@ -213,6 +220,33 @@ TEST_F(ConfigurationTest, OnlyIdentitySettingsMakeTheOrigin) {
   EXPECT_EQ(origin("  server: a\n  user: u\n  port: 99\n  every: 5s\n"), first);
   EXPECT_NE(origin("  server: b\n  user: u\n"), first);
   EXPECT_NE(origin("  server: a\n  user: v\n"), first);
+}
+
+TEST_F(ConfigurationTest, ASecretsFileIsNamedFromTheRoot) {
+  channel("  server: x\n  password: {file: secrets/mail}\n");
+  EXPECT_THAT(report(), HasSubstr("support.yaml:5:20: a secret's file must be an absolute path"));
+}
+
+TEST_F(ConfigurationTest, AFileThatWouldNotBeReadIsTold) {
+  write("channels.d/book.yml", "channel: book\n");
+  EXPECT_THAT(report(),
+              HasSubstr("book.yml: is not read\n        files of channels end with .yaml"));
+  EXPECT_FALSE(problems.fatal());
+}
+
+// A reload restarts what differs, and a mended plugin or another password does.
+TEST_F(ConfigurationTest, AnotherLibraryOrSecretMakesAnotherChannel) {
+  write("plugins/email.so", "one");
+  write("secret", "s");
+  channel("  server: x\n  password: {file: " + (folder / "secret").string() + "}\n");
+  const auto first = loaded().channels.at(0);
+  EXPECT_EQ(loaded().channels.at(0), first);
+  write("plugins/next", "two");
+  fs::rename(folder / "plugins/next", folder / "plugins/email.so");
+  const auto second = loaded().channels.at(0);
+  EXPECT_NE(second, first);
+  write("secret", "longer");
+  EXPECT_NE(loaded().channels.at(0), second);
 }
 
 TEST_F(ConfigurationTest, TwoFilesMayNotDescribeOneChannel) {

@@ -52,6 +52,28 @@ TEST_F(Starts, ReadTheTailBehindAnIndexThatIsOlder) {
   EXPECT_THAT(store.events(), SizeIs(3));
 }
 
+// Witness and all: nothing else in it is older than the rest.
+TEST_F(Starts, BeginANewEpochInAWholeCopyThatWasPutBack) {
+  store.open();
+  bring({"a"}, "1");
+  store.close();
+  const auto kept = aside.path() / "whole";
+  std::filesystem::copy(store.folder(), kept, std::filesystem::copy_options::recursive);
+  store.open();
+  bring({"b"}, "2");
+  store.close();
+  std::filesystem::remove_all(store.folder());
+  std::filesystem::copy(kept, store.folder(), std::filesystem::copy_options::recursive);
+  store.open();
+  EXPECT_THAT(store.journal().epochs(), SizeIs(2));
+  bring({"c"}, "3");
+  EXPECT_THAT(store.lines(), ElementsAre("received a/1", "received c/1"));
+  EXPECT_EQ(store.events().back().sequence.epoch, store.journal().epochs().back().epoch);
+  store.reopen();
+  EXPECT_THAT(store.journal().epochs(), SizeIs(2)) << "once";
+  store.expect_whole();
+}
+
 TEST_F(Starts, RebuildAnIndexThatIsAheadOfItsJournal) {
   store.open();
   bring({"a"}, "1");

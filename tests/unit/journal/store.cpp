@@ -234,6 +234,7 @@ void copy_folder(const std::filesystem::path& from, const std::filesystem::path&
   std::filesystem::remove_all(to);
   std::filesystem::create_directories(to);
   for (const auto& file : files_below(from)) {
+    if (file.filename() == "place") continue;  // the copy stands for the same folder
     const auto target = to / std::filesystem::relative(file, from);
     std::filesystem::create_directories(target.parent_path());
     std::filesystem::copy_file(file, target);

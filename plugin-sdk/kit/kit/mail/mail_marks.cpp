@@ -151,6 +151,17 @@ std::string behind_type(std::string_view value) {
 
 }  // namespace
 
+std::string language_of(std::string_view header) {
+  const std::string_view tag = trimmed(header.substr(0, header.find_first_of(",(;")));
+  const std::size_t primary = std::min(tag.find('-'), tag.size());
+  if (tag.size() > 35 || primary < 2 || primary > 8 || tag.ends_with('-')) return {};
+  const bool is_tag = std::all_of(
+      tag.begin(), tag.end(), [](char c) { return is_ascii_letter(c) || is_digit(c) || c == '-'; });
+  const bool has_words = std::all_of(tag.begin(), tag.begin() + primary, is_ascii_letter);
+  if (!is_tag || !has_words) return {};
+  return lower_ascii(tag.substr(0, primary)) + std::string{tag.substr(primary)};
+}
+
 void add_marks(const Headers& headers, Native& native) {
   static constexpr std::pair<const char*, const char*> kAsTheyAre[] = {
       {"Auto-Submitted", "auto_submitted"},

@@ -23,6 +23,10 @@ class Headers {
 // Adds to `native.more`; the names are in the README of the plugin "email".
 void add_marks(const Headers& headers, Native& native);
 
+// The first language that a Content-Language header names (RFC 3282), in lower case up to the first
+// hyphen; empty when it names none that could be one of BCP 47.
+std::string language_of(std::string_view header);
+
 // The recipients of a message/delivery-status (RFC 3464) or disposition-notification (RFC 8098):
 // an object with "kind", "recipients" and so on, or null when nothing is said.
 Json delivery_report(std::string_view fields, bool disposition);
