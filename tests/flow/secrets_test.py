@@ -31,6 +31,7 @@ class Secrets(unittest.TestCase):
         self.canaries.append(canary)
         file = self.secrets / name
         file.write_bytes((before + canary + after).encode("latin-1"))
+        file.chmod(0o600)
         return {"file": str(file)}
 
     def note(self, where, text):

@@ -80,6 +80,8 @@ class BusJournal {
     close();
     std::filesystem::copy(folder_.path() / "journal", folder_.path() / "backup",
                           std::filesystem::copy_options::recursive);
+    // As a snapshot of the file system: the journal does not see that it is a copy.
+    std::filesystem::remove(folder_.path() / "backup" / "place");
     open();
   }
   void put_back() {
