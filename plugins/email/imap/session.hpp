@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -78,9 +79,9 @@ class Session {
   Result<std::vector<std::uint64_t>> sizes(const std::vector<std::uint32_t>& uids,
                                            Context& context);
 
-  // Whole mails: ask() sends a command at once, collect() reads what the oldest of them brings.
-  // The UIDs are all that there are between the first and the last, their sizes together about
-  // `bytes`.
+  // Whole mails: ask() sends a command at once, collect() reads what the oldest of them brings, and
+  // keeps what comes for others meanwhile: servers may answer several at a time. The UIDs are all
+  // that there are between the first and the last, their sizes together about `bytes`.
   Result<void> ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context);
   Result<Handed> collect(Context& context);
   // A piece of a mail, at most so long: kLargestPiece.
@@ -96,6 +97,9 @@ class Session {
     std::string tag;
     std::vector<std::uint32_t> uids;
     std::uint64_t bytes;
+    std::uint64_t most;  // of one mail
+    Handed handed = {};
+    std::set<std::uint32_t> came = {};
   };
 
   void allow(std::uint64_t bytes);
@@ -106,7 +110,7 @@ class Session {
   Result<Response> finish(const std::string& tag, const OnData& on_data, Context& context);
   Result<Response> command(std::string_view text, std::uint64_t allowed, const OnData& on_data,
                            Context& context);
-  Result<Handed> take_mails(const Asked& asked, std::uint64_t most, Context& context);
+  void take_mail(Response& response);
   void note_capabilities(const std::vector<Value>& values);
   Result<void> ask_capabilities(Context& context);
   Result<void> start_tls(Context& context);
@@ -123,7 +127,9 @@ class Session {
   std::uint64_t last_tag_ = 0;
   std::uint64_t received_ = 0, allowed_ = 0;  // bytes
   std::chrono::steady_clock::time_point answer_by_;
-  std::deque<Asked> asked_;  // fetches under way, the oldest first
+  std::set<std::string> open_;             // tags without an answer
+  std::map<std::string, Response> early_;  // answers that came before an older one's
+  std::deque<Asked> asked_;                // fetches under way, the oldest first
   bool usable_ = true;
   bool news_ = false;     // the server said so since somebody looked
   bool looking_ = false;  // a STATUS is an answer, and no news
