@@ -479,21 +479,21 @@ std::optional<Said> said(Response& response) {
 
 }  // namespace
 
-Result<std::vector<std::uint64_t>> Session::sizes(const std::vector<std::uint32_t>& uids,
-                                                  Context& context) {
-  std::vector<std::uint64_t> out(uids.size());
-  auto answer = command(
-      "UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", kLongAnswer,
-      [&](Response& response) {
-        const auto one = said(response);
-        if (!one) return;
-        const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
-        if (at != uids.end() && *at == one->uid && one->size > 0)
-          out[at - uids.begin()] = one->size;
-      },
-      context);
+Result<void> Session::ask_sizes(std::vector<std::uint32_t> uids, Context& context) {
+  auto tag = send("UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", context);
+  if (!tag) return tag.error();
+  sizes_.assign(uids.size(), 0);
+  sized_ = {std::move(*tag), std::move(uids)};
+  return {};
+}
+
+Result<std::vector<std::uint64_t>> Session::sizes(Context& context) {
+  allow(kLongAnswer + under_way());
+  auto answer = finish(
+      sized_.tag, [this](Response& response) { take_fetch(response); }, context);
+  sized_ = {};
   if (!answer) return answer.error();
-  return out;  // a refusal leaves them unsaid
+  return std::exchange(sizes_, {});  // a refusal leaves them unsaid
 }
 
 Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context) {
@@ -507,8 +507,13 @@ Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, 
 }
 
 // Of what nobody asked for, and of a second answer, nothing is kept.
-void Session::take_mail(Response& response) {
+void Session::take_fetch(Response& response) {
   auto one = said(response);
+  if (one && one->size > 0) {
+    const auto& uids = sized_.uids;
+    const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
+    if (at != uids.end() && *at == one->uid) sizes_[at - uids.begin()] = one->size;
+  }
   if (!one || !one->bytes) return;
   const auto asked = std::find_if(asked_.begin(), asked_.end(), [&](const Asked& each) {
     return std::binary_search(each.uids.begin(), each.uids.end(), one->uid);
@@ -519,13 +524,17 @@ void Session::take_mail(Response& response) {
   asked->handed.mails.push_back(std::move(mail));
 }
 
-Result<Handed> Session::collect(Context& context) {
-  // Servers guess at sizes, and one mail may be of any.
-  std::uint64_t bytes = most_bytes_ + kLongAnswer;
+// What may come for all the fetches: servers guess at sizes, and one mail may be of any.
+std::uint64_t Session::under_way() const {
+  std::uint64_t bytes = asked_.empty() ? 0 : most_bytes_;
   for (const Asked& each : asked_) bytes += 2 * each.bytes;
-  allow(bytes);
+  return bytes;
+}
+
+Result<Handed> Session::collect(Context& context) {
+  allow(kLongAnswer + under_way());
   auto answer = finish(
-      asked_.front().tag, [this](Response& response) { take_mail(response); }, context);
+      asked_.front().tag, [this](Response& response) { take_fetch(response); }, context);
   Handed out = std::move(asked_.front().handed);
   asked_.pop_front();
   if (!answer) return answer.error();
