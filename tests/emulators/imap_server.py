@@ -10,6 +10,7 @@ How it is bad, all at any time:
   capabilities, idles, says_next      what it can, whether IDLE is true, whether UIDNEXT is said
   refused_mailboxes, silent_mailboxes not opened; not to be looked at by STATUS
   byte_by_byte, answers_before_bye    how it sends, and how many commands a connection lives
+  swaps                               of two FETCH commands that are there it answers the second first
 """
 import base64
 import re
@@ -57,7 +58,7 @@ class ImapServer:
         self.withheld, self.refused, self.hangs, self.refused_mailboxes, self.silent_mailboxes = set(), set(), set(), set(), set()
         self.capabilities = "IMAP4rev1 AUTH=PLAIN IDLE"
         self.idles = self.says_next = True
-        self.byte_by_byte, self.answers_before_bye = False, None
+        self.byte_by_byte, self.answers_before_bye, self.swaps = False, None, False
         self.violations, self.commands = [], []
         self.clear = bytearray()  # all that came before TLS
         self.flooded = 0          # bytes that flood() could send, of all connections
@@ -208,7 +209,10 @@ class Session:
             if (state == "before" and self.logged_in) or (state in ("after", "open") and not self.logged_in) or \
                     (state == "open" and not self.mailbox):
                 self.blame(f"{verb} at the wrong time")
-            elif not self.does(verb, tag, rest):
+                return
+            if self.server.swaps and "BODY" in rest and (self.buffer or select.select([self.socket], [], [], 0.1)[0]):
+                self.command(self.line())
+            if not self.does(verb, tag, rest):
                 getattr(self, verb.lower().replace(" ", "_"))(tag, *found.groups())
             return
         self.blame(f"no command for a reader: {rest[:200]!r}")

@@ -294,6 +294,13 @@ class BadServer(unittest.TestCase):
             self.servers[kind].deliver(mails("later")[0])
             wait_for(lambda kind=kind: "later" in self.titles(kind), f"what comes later to {kind}")
 
+    def test_answers_may_come_in_another_order_than_their_questions(self):
+        names = [f"m{n}" for n in range(1500)]
+        server = self.server("support", {"INBOX": Mailbox(mails(*names))}, swaps=True)
+        self.daemon.start()
+        self.wait_for_titles("support", *names)
+        self.assertEqual(server.logins, 1)
+
     def test_a_mail_that_vanishes_while_it_is_read_is_gone_and_nothing_else(self):
         server = self.server("support", {"INBOX": Mailbox(mails("a", "b", "c"))})
 

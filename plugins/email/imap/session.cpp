@@ -165,6 +165,7 @@ Result<std::string> Session::send(std::string_view command, Context& context) {
   std::string tag = tag_prefix_ + std::to_string(++last_tag_);
   if (auto sent = connection_.write(tag + " " + std::string{command} + "\r\n", context); !sent)
     return lost(sent.error());
+  open_.insert(tag);
   return tag;
 }
 
@@ -191,12 +192,14 @@ Result<Response> Session::receive(Context& context) {
 
 Result<Response> Session::finish(const std::string& tag, const OnData& on_data, Context& context) {
   for (;;) {
+    if (auto early = early_.extract(tag)) return std::move(early.mapped());
     auto response = receive(context);
     if (!response) return response;
     if (response->kind == Response::Kind::kTagged) {
-      if (response->tag != tag)
+      if (open_.erase(response->tag) == 0)
         return lost(Error::retry(server_.shown() + " answers what was not asked"));
-      return response;
+      early_[response->tag] = std::move(*response);
+      continue;
     }
     if (response->kind == Response::Kind::kContinuation)
       return lost(Error::retry(server_.shown() + " waits for more than was to be said"));
@@ -306,6 +309,7 @@ Result<Response> Session::sasl(const std::string& mechanism, const Login& login,
     auto response = receive(context);
     if (!response) return response;
     if (response->kind == Response::Kind::kTagged) {
+      open_.erase(*tag);
       if (response->tag != *tag)
         return Error::retry(server_.shown() + " answers what was not asked");
       // With SCRAM the server proves that it knows the password as well.
@@ -475,21 +479,21 @@ std::optional<Said> said(Response& response) {
 
 }  // namespace
 
-Result<std::vector<std::uint64_t>> Session::sizes(const std::vector<std::uint32_t>& uids,
-                                                  Context& context) {
-  std::vector<std::uint64_t> out(uids.size());
-  auto answer = command(
-      "UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", kLongAnswer,
-      [&](Response& response) {
-        const auto one = said(response);
-        if (!one) return;
-        const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
-        if (at != uids.end() && *at == one->uid && one->size > 0)
-          out[at - uids.begin()] = one->size;
-      },
-      context);
+Result<void> Session::ask_sizes(std::vector<std::uint32_t> uids, Context& context) {
+  auto tag = send("UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", context);
+  if (!tag) return tag.error();
+  sizes_.assign(uids.size(), 0);
+  sized_ = {std::move(*tag), std::move(uids)};
+  return {};
+}
+
+Result<std::vector<std::uint64_t>> Session::sizes(Context& context) {
+  allow(kLongAnswer + under_way());
+  auto answer = finish(
+      sized_.tag, [this](Response& response) { take_fetch(response); }, context);
+  sized_ = {};
   if (!answer) return answer.error();
-  return out;  // a refusal leaves them unsaid
+  return std::exchange(sizes_, {});  // a refusal leaves them unsaid
 }
 
 Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context) {
@@ -498,45 +502,41 @@ Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, 
                       std::to_string(most_bytes_ + 1) + ">)",
                   context);
   if (!tag) return tag.error();
-  asked_.push_back({std::move(*tag), std::move(uids), bytes});
+  asked_.push_back({std::move(*tag), std::move(uids), bytes, most_bytes_});
   return {};
 }
 
-Result<Handed> Session::collect(Context& context) {
-  const Asked asked = std::move(asked_.front());
-  asked_.pop_front();
-  // Servers guess at sizes, and one mail may be of any.
-  allow(2 * asked.bytes + most_bytes_ + kLongAnswer);
-  return take_mails(asked, most_bytes_, context);
-}
-
-Result<Handed> Session::piece(std::uint32_t uid, std::uint64_t from, std::uint32_t size,
-                              Context& context) {
-  allow(size + kShortAnswer);
-  auto tag = send("UID FETCH " + std::to_string(uid) + " (UID BODY.PEEK[]<" + std::to_string(from) +
-                      "." + std::to_string(size) + ">)",
-                  context);
-  if (!tag) return tag.error();
-  return take_mails({std::move(*tag), {uid}, size}, size, context);
-}
-
 // Of what nobody asked for, and of a second answer, nothing is kept.
-Result<Handed> Session::take_mails(const Asked& asked, std::uint64_t most, Context& context) {
-  Handed out;
-  std::set<std::uint32_t> came;
+void Session::take_fetch(Response& response) {
+  auto one = said(response);
+  if (one && one->size > 0) {
+    const auto& uids = sized_.uids;
+    const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
+    if (at != uids.end() && *at == one->uid) sizes_[at - uids.begin()] = one->size;
+  }
+  if (!one || !one->bytes) return;
+  const auto asked = std::find_if(asked_.begin(), asked_.end(), [&](const Asked& each) {
+    return std::binary_search(each.uids.begin(), each.uids.end(), one->uid);
+  });
+  if (asked == asked_.end() || !asked->came.insert(one->uid).second) return;
+  Fetched mail{one->uid, std::move(*one->bytes), false};
+  if (mail.bytes.size() > asked->most) mail = {one->uid, {}, true};
+  asked->handed.mails.push_back(std::move(mail));
+}
+
+// What may come for all the fetches: servers guess at sizes, and one mail may be of any.
+std::uint64_t Session::under_way() const {
+  std::uint64_t bytes = asked_.empty() ? 0 : most_bytes_;
+  for (const Asked& each : asked_) bytes += 2 * each.bytes;
+  return bytes;
+}
+
+Result<Handed> Session::collect(Context& context) {
+  allow(kLongAnswer + under_way());
   auto answer = finish(
-      asked.tag,
-      [&](Response& response) {
-        auto one = said(response);
-        if (!one || !one->bytes ||
-            !std::binary_search(asked.uids.begin(), asked.uids.end(), one->uid) ||
-            !came.insert(one->uid).second)
-          return;
-        Fetched mail{one->uid, std::move(*one->bytes), false};
-        if (mail.bytes.size() > most) mail = {one->uid, {}, true};
-        out.mails.push_back(std::move(mail));
-      },
-      context);
+      asked_.front().tag, [this](Response& response) { take_fetch(response); }, context);
+  Handed out = std::move(asked_.front().handed);
+  asked_.pop_front();
   if (!answer) return answer.error();
   if (answer->name != "OK") {
     out.refused = refused("to hand over mails", *answer).message;
@@ -546,6 +546,16 @@ Result<Handed> Session::take_mails(const Asked& asked, std::uint64_t most, Conte
   std::sort(out.mails.begin(), out.mails.end(),
             [](const Fetched& a, const Fetched& b) { return a.uid < b.uid; });
   return out;
+}
+
+Result<Handed> Session::piece(std::uint32_t uid, std::uint64_t from, std::uint32_t size,
+                              Context& context) {
+  auto tag = send("UID FETCH " + std::to_string(uid) + " (UID BODY.PEEK[]<" + std::to_string(from) +
+                      "." + std::to_string(size) + ">)",
+                  context);
+  if (!tag) return tag.error();
+  asked_.push_back({std::move(*tag), {uid}, size, size});
+  return collect(context);
 }
 
 Result<bool> Session::idle(std::chrono::milliseconds time, Context& context) {
@@ -568,6 +578,7 @@ Result<bool> Session::idle(std::chrono::milliseconds time, Context& context) {
     if (response->tag != *tag || response->name == "OK")
       return lost(Error::retry(server_.shown() + " answers what was not asked"));
     // It said that it could and does not: it is asked now and then instead.
+    open_.erase(*tag);
     capabilities_.erase("IDLE");
     return false;
   }

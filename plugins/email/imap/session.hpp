@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -69,14 +70,15 @@ class Session {
   // The UIDs from `first` to `last`, ascending, of the mailbox that was examined; 0: to the end.
   Result<std::vector<std::uint32_t>> search(std::uint32_t first, std::uint32_t last,
                                             Context& context);
-  // Their sizes, in the same order; 0 where the server says none: gone meanwhile, or simply not
-  // said. The UIDs are all that there are between the first and the last.
-  Result<std::vector<std::uint64_t>> sizes(const std::vector<std::uint32_t>& uids,
-                                           Context& context);
+  // Their sizes: ask_sizes() sends the command at once, sizes() reads its answer, in the order of
+  // the UIDs; 0 where the server says none: gone meanwhile, or simply not said. The UIDs are all
+  // that there are between the first and the last. One such question at a time.
+  Result<void> ask_sizes(std::vector<std::uint32_t> uids, Context& context);
+  Result<std::vector<std::uint64_t>> sizes(Context& context);
 
-  // Whole mails: ask() sends a command at once, collect() reads what the oldest of them brings.
-  // The UIDs are all that there are between the first and the last, their sizes together about
-  // `bytes`.
+  // Whole mails: ask() sends a command at once, collect() reads what the oldest of them brings, and
+  // keeps what comes for others meanwhile: servers may answer several at a time. The UIDs are all
+  // that there are between the first and the last, their sizes together about `bytes`.
   Result<void> ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context);
   Result<Handed> collect(Context& context);
   // A piece of a mail, at most so long: kLargestPiece.
@@ -91,7 +93,10 @@ class Session {
   struct Asked {
     std::string tag;
     std::vector<std::uint32_t> uids;
-    std::uint64_t bytes;
+    std::uint64_t bytes = 0;
+    std::uint64_t most = 0;  // of one mail
+    Handed handed = {};
+    std::set<std::uint32_t> came = {};
   };
 
   void allow(std::uint64_t bytes);
@@ -102,7 +107,8 @@ class Session {
   Result<Response> finish(const std::string& tag, const OnData& on_data, Context& context);
   Result<Response> command(std::string_view text, std::uint64_t allowed, const OnData& on_data,
                            Context& context);
-  Result<Handed> take_mails(const Asked& asked, std::uint64_t most, Context& context);
+  void take_fetch(Response& response);
+  std::uint64_t under_way() const;
   void note_capabilities(const std::vector<Value>& values);
   Result<void> ask_capabilities(Context& context);
   Result<void> start_tls(Context& context);
@@ -119,7 +125,11 @@ class Session {
   std::uint64_t last_tag_ = 0;
   std::uint64_t received_ = 0, allowed_ = 0;  // bytes
   std::chrono::steady_clock::time_point answer_by_;
-  std::deque<Asked> asked_;  // fetches under way, the oldest first
+  std::set<std::string> open_;             // tags without an answer
+  std::map<std::string, Response> early_;  // answers that came before an older one's
+  Asked sized_;                            // whose sizes are asked for
+  std::vector<std::uint64_t> sizes_;       // of them, as far as they were said
+  std::deque<Asked> asked_;                // fetches under way, the oldest first
   bool usable_ = true;
   bool news_ = false;     // the server said so since somebody looked
   bool looking_ = false;  // a STATUS is an answer, and no news

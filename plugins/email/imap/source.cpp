@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kCursorVersion = "i1";
 constexpr std::size_t kMostMailboxes = 1500;  // whose places fit into a cursor
-constexpr std::size_t kSizesAtOnce = 2000;
+constexpr std::size_t kSizesAtOnce = 1024;
 constexpr std::size_t kGroupsAhead = 2;  // asked for beyond the one that is read
 constexpr std::size_t kGroupItems = 256;
 constexpr std::uint64_t kGroupBytes = 2 << 20;
@@ -135,6 +135,7 @@ Result<void> Source::connect(Context& context) {
   pending_.clear();
   groups_.clear();
   uids_.clear();
+  sized_.clear();
   asked_ = 0;
   present_.clear();
   reading_ = looked_ = false;
@@ -270,11 +271,12 @@ Result<void> Source::look_for_news(Context& context) {
 Result<bool> Source::begin_mailbox(Context& context) {
   for (;;) {
     if (reading_) {
-      auto went = uids_.empty() ? search_on(context) : plan(context);
+      auto went = uids_.empty() && sized_.empty() ? search_on(context) : plan(context);
       if (!went) {
         if (!refused_mailbox(present_, went.error())) return went.error();
         reading_ = false;
         uids_.clear();
+        sized_.clear();
         continue;
       }
       if (!groups_.empty()) return true;
@@ -337,15 +339,22 @@ Result<void> Source::search_on(Context& context) {
   return {};
 }
 
-// Cuts the next UIDs into groups by their sizes. Nothing may be under way.
-Result<void> Source::plan(Context& context) {
-  std::vector<std::uint32_t> some;
-  while (!uids_.empty() && some.size() < kSizesAtOnce) {
-    some.push_back(uids_.front());
+// Of the next UIDs; ahead of time, because some servers read each mail to know its size.
+Result<void> Source::ask_sizes(Context& context) {
+  if (!sized_.empty() || uids_.empty()) return {};
+  while (!uids_.empty() && sized_.size() < kSizesAtOnce) {
+    sized_.push_back(uids_.front());
     uids_.pop_front();
   }
-  auto sizes = session_->sizes(some, context);
+  return session_->ask_sizes(sized_, context);
+}
+
+// Cuts the next UIDs into groups by their sizes. No mails may be under way.
+Result<void> Source::plan(Context& context) {
+  if (auto asked = ask_sizes(context); !asked) return asked;
+  auto sizes = session_->sizes(context);
   if (!sizes) return sizes.error();
+  const std::vector<std::uint32_t> some = std::exchange(sized_, {});
   bool fresh = true;
   for (std::size_t i = 0; i < some.size(); ++i) {
     const std::uint64_t size = (*sizes)[i] > 0 ? (*sizes)[i] : kUnsaidSize;
@@ -399,6 +408,7 @@ Result<void> Source::ask_neighbour(Context& context) {
   };
   add(good_);
   for (const Group& other : groups_) add(other.uids.back());
+  if (!sized_.empty()) add(sized_.front());
   if (!uids_.empty()) add(uids_.front());
   std::stable_sort(neighbours.begin(), neighbours.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -458,6 +468,9 @@ Result<Batch> Source::take_group(Context& context) {
     if (auto asked = ask_neighbour(context); !asked) return asked.error();
   }
   if (auto asked = ask_ahead(context); !asked) return asked.error();
+  if (groups_.size() <= kGroupsAhead + 1) {
+    if (auto asked = ask_sizes(context); !asked) return asked.error();
+  }
   const Group group = std::move(groups_.front());
   groups_.pop_front();
   Batch batch;

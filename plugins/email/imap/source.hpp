@@ -72,6 +72,7 @@ class Source final : public MailSource {
   Result<bool> begin_mailbox(Context& context);
   void begin_reading(const Standing& standing, Context& context);
   Result<void> search_on(Context& context);
+  Result<void> ask_sizes(Context& context);
   Result<void> plan(Context& context);
   Result<void> ask_ahead(Context& context);
   Result<Batch> take_group(Context& context);
@@ -104,6 +105,7 @@ class Source final : public MailSource {
   std::uint64_t search_from_ = 0;               // UIDs of it not yet searched for
   std::uint64_t window_ = 0;                    // how many UIDs the next search covers
   std::deque<std::uint32_t> uids_;              // of it, not yet planned
+  std::vector<std::uint32_t> sized_;            // the next of them, whose sizes are asked for
   std::uint32_t good_ = 0;                      // one that was handed over,
   std::string good_of_;                         // of this mailbox
   std::deque<Group> groups_;                    // planned; the first `asked_` are under way
