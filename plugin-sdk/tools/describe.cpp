@@ -36,7 +36,7 @@ std::string yaml_scalar(const Json& value) {
   if (!text->empty() && text->front() >= '0' && text->front() <= '9') {
     const auto unit = text->find_first_not_of("0123456789");
     digits_with_unit =
-        unit != text->npos && text->find_first_not_of("sumhdKMGiB", unit) == text->npos;
+        unit != text->npos && text->find_first_not_of("smhdKMGiB", unit) == text->npos;
   }
   std::string lower;
   for (const char c : *text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);

@@ -31,6 +31,16 @@ class Author(unittest.TestCase):
             texts = [json.loads(line)["record"]["text"] for line in done.stdout.splitlines()]
             self.assertEqual(texts, ["hello", "again"])
 
+    def test_a_setting_finer_than_milliseconds_does_not_compile_and_says_why(self):
+        source = (SDK / "examples/guestbook/guestbook.cpp").read_text()
+        for unit, compiles in (("milliseconds", True), ("microseconds", False)):
+            changed = source.replace('room = "lobby";', f'room = "lobby"; std::chrono::{unit} pause{{}};').replace(
+                'field("room"', 'field("pause", pause, "Between two lines"); field("room"')
+            done = subprocess.run(["g++", "-std=c++20", "-fsyntax-only", f"-I{SDK}/include", "-x", "c++", "-"],
+                                  input=changed, capture_output=True, text=True, timeout=120, check=False)
+            self.assertEqual(done.returncode == 0, compiles, done.stderr)
+            self.assertEqual("a setting is no finer than milliseconds" in done.stderr, not compiles, done.stderr)
+
     def test_try_says_what_is_missing_beside_the_library(self):
         with tempfile.TemporaryDirectory() as name:
             library = pathlib.Path(name) / "phone.so"
