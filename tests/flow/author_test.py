@@ -54,6 +54,35 @@ class Author(unittest.TestCase):
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("did not come up within 10s", done.stderr)
+        library = BUILD / "test-plugins/endless_load.so"
+        done = self.describe(library, "--within", "200ms")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr, f"voxbus-describe: {library}: neither loaded nor described within 200ms; its process was ended\n")
+
+    def test_describe_says_that_a_library_died_and_of_what(self):
+        done = self.describe(BUILD / "test-plugins/crashes_on_load.so")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"crashes_on_load.so: died of signal \d+ \(.+\) while it was loaded and described")
+
+    def test_describe_refuses_settings_that_no_file_could_tell_apart_or_name(self):
+        source = (SDK / "tests/abi_c11.c").read_text()
+        with tempfile.TemporaryDirectory() as name:
+            library = pathlib.Path(name) / "plain_c.so"
+            for names, why in ((["file", "rooms"], None), (["file", "room", "file"], "two settings are named 'file'"),
+                               (["ro om"], "a setting is named 'ro om': a-z, 0-9 and '_' are possible"),
+                               ([""], "a setting is named ''"), (["2nd"], "a setting is named '2nd'"), (["a:b"], "a setting is named 'a:b'")):
+                settings = ",".join(json.dumps({"name": one, "type": "string", "help": "x"}) for one in names)
+                changed = source.replace('\\"settings\\":[]', json.dumps(f'"settings":[{settings}]')[1:-1])
+                self.assertNotEqual(changed, source)
+                subprocess.run(["gcc", "-std=c11", "-shared", "-fPIC", f"-I{SDK}/include", "-x", "c", "-", "-o", library],
+                               input=changed, text=True, check=True, timeout=120)
+                done = self.describe(library)
+                self.assertEqual(done.returncode, 0 if why is None else 1, done.stderr)
+                self.assertIn(why or "", done.stderr)
+
+    @staticmethod
+    def describe(*arguments):
+        return subprocess.run([BUILD / "bin/voxbus-describe", *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 if __name__ == "__main__":
