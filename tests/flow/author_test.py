@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What the SDK's README tells an author outside of this tree: its commands, pasted, make a plugin that runs."""
+import base64
 import json
 import os
 import pathlib
@@ -28,8 +29,9 @@ class Author(unittest.TestCase):
             done = subprocess.run([BUILD / "bin/voxbus", "try", folder / "guestbook.so", "--trust", "--json",
                                    "--set", f"file={folder}/book.txt"],
                                   capture_output=True, text=True, timeout=60, check=True)
-            texts = [json.loads(line)["record"]["text"] for line in done.stdout.splitlines()]
-            self.assertEqual(texts, ["hello", "again"])
+            *items, end = map(json.loads, done.stdout.splitlines())
+            self.assertEqual([item["record"]["text"] for item in items], ["hello", "again"])
+            self.assertEqual(list(end), ["cursor"])
 
     def test_a_setting_finer_than_milliseconds_does_not_compile_and_says_why(self):
         source = (SDK / "examples/guestbook/guestbook.cpp").read_text()
@@ -48,6 +50,32 @@ class Author(unittest.TestCase):
             done = subprocess.run([BUILD / "bin/voxbus", "try", library, "--trust"], capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual((done.returncode, done.stdout), (78, ""))
             self.assertIn(f"{library} has no manifest beside it: voxbus_add_plugin() of the SDK makes phone.plugin.yaml", done.stderr)
+            self.assertIn(f"voxbus-describe {library} --output {name}/phone.plugin.yaml", done.stderr)
+
+    def test_try_prints_a_cursor_and_goes_on_at_it(self):
+        with tempfile.TemporaryDirectory() as name:
+            book = pathlib.Path(name) / "book.txt"
+            book.write_text("one\ntwo\n")
+
+            def run(*options):
+                return subprocess.run([BUILD / "bin/voxbus", "try", BUILD / "plugins/guestbook.so", "--trust", "--set", f"file={book}",
+                                       *options], capture_output=True, text=True, timeout=60, check=False)
+            first = run()
+            cursor = re.fullmatch("cursor: (.+)\n", first.stderr).group(1)
+            self.assertEqual(base64.b64decode(cursor, validate=True), b"8")
+            with book.open("a") as file:
+                file.write("three\n")
+            *items, end = map(json.loads, run("--json", "--cursor", cursor).stdout.splitlines())
+            self.assertEqual([item["record"]["text"] for item in items], ["three"])
+            self.assertEqual(base64.b64decode(end["cursor"]), b"14")
+            # What a limit leaves out of a batch comes again; at its end nothing does.
+            *items, end = map(json.loads, run("--json", "--cursor", cursor, "--limit", "1").stdout.splitlines())
+            self.assertEqual((len(items), base64.b64decode(end["cursor"])), (1, b"14"))
+            *items, end = map(json.loads, run("--json", "--limit", "1").stdout.splitlines())
+            self.assertEqual((len(items), end), (1, {"cursor": ""}))
+            wrong = run("--cursor", "8!")
+            self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
+            self.assertIn("--cursor takes Base64", wrong.stderr)
 
     def test_neither_try_nor_describe_waits_for_ever(self):
         done = subprocess.run([BUILD / "bin/voxbus", "try", BUILD / "test-plugins/endless_create.so", "--trust"],
