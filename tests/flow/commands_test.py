@@ -459,6 +459,8 @@ class Others(unittest.TestCase):
         done = self.as_nobody("status", groups=[self.GROUP])
         self.assertEqual(done.returncode, 69)
         self.assertIn("is voxbusd running?", done.stderr)
+        self.assertIn(f"cannot reach the daemon at {self.run_folder}/voxbus.sock: Connection refused", done.stderr)
+        self.assertNotIn("127.0.0.1", done.stderr, "nobody asked there")
 
 
 if __name__ == "__main__":
