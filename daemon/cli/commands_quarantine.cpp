@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/text.hpp"
@@ -32,6 +33,19 @@ void for_each(Connection& connection, const std::string& channel, bool all,
   } while (!after.empty());
 }
 
+// A mistyped name would read as "all is well"; a channel that was removed may still have left some.
+void say_if_not_configured(Connection& connection, const std::string& channel) {
+  const auto status = connection.get_json("/v1/status");
+  const auto* channels = json::array_at(status.as_object(), "channels");
+  const bool known =
+      channels && std::any_of(channels->begin(), channels->end(), [&](const auto& one) {
+        return text_of(one.as_object(), "name") == channel;
+      });
+  if (!known)
+    fmt::print(stderr, "voxbus: no channel '{}' is configured; 'voxbus status' lists them\n",
+               channel);
+}
+
 void run_list(const Common& common, const std::string& channel, bool all) {
   Connection connection(common);
   std::uint64_t count = 0;
@@ -48,11 +62,21 @@ void run_list(const Common& common, const std::string& channel, bool all) {
   });
   if (!common.json)
     fmt::print("{} in quarantine{}\n", count, channel.empty() ? "" : " of channel " + channel);
+  if (!channel.empty()) say_if_not_configured(connection, channel);
+}
+
+void refuse_others(const json::object& event, const std::string& sequence) {
+  if (text_of(event, "type").find(".quarantined.") == std::string::npos)
+    throw Trouble{kFailed, sequence +
+                               " is not in quarantine; 'voxbus quarantine list --all' lists "
+                               "what is or was"};
 }
 
 void run_show(const Common& common, const std::string& sequence, bool raw) {
   Connection connection(common);
   const auto path = "/v1/events/" + escaped(sequence);
+  const auto event = connection.get_json(path);
+  refuse_others(event.as_object(), sequence);
   if (raw) {
     const auto bytes = connection.get(path + "/raw", "application/octet-stream").body;
     if (::isatty(STDOUT_FILENO)) {
@@ -67,16 +91,18 @@ void run_show(const Common& common, const std::string& sequence, bool raw) {
     }
     return;
   }
-  const auto event = connection.get_json(path);
   if (common.json) return print_json(event);
   const auto* data = json::object_at(event.as_object(), "data");
   if (!data) throw Trouble{kFailed, "it was erased"};
-  fmt::print("sequence  {}\nrecorded  {}\n", sequence,
+  std::size_t widest = std::string_view("sequence").size();
+  for (const auto& member : *data) widest = std::max(widest, member.key().size());
+  fmt::print("{:<{}}  {}\n{:<{}}  {}\n", "sequence", widest, sequence, "recorded", widest,
              local_time(text_of(event.as_object(), "recordedtime")));
   for (const auto& member : *data) {
     const auto value = member.value().is_string() ? std::string(member.value().get_string())
                                                   : json::serialize(member.value());
-    fmt::print("{}  {}\n", column(std::string(member.key()), 8), one_line(value));
+    fmt::print("{:<{}}  {}\n", std::string_view(member.key().data(), member.key().size()), widest,
+               one_line(value));
   }
   fmt::print("\nIts bytes: voxbus quarantine show {} --raw\n", sequence);
 }

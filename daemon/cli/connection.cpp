@@ -207,8 +207,13 @@ Answer Connection::perform(const std::string& method, const std::string& path,
   if (transfer.given_up) return std::move(transfer.answer);
   if (transfer.answer.status >= 400) refused(transfer.answer);
   if (code != CURLE_OK && !(take && transfer.answer.status == 200)) {
-    unreachable("cannot reach the daemon at " + (socket_.empty() ? base_ : socket_) + ": " +
-                (problem[0] ? problem : ::curl_easy_strerror(code)));
+    // Of a socket libcurl speaks as if it had gone to an address.
+    long cause = 0;
+    if (!socket_.empty()) ::curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &cause);
+    const std::string why = socket_.empty() && problem[0] ? problem
+                            : cause != 0                  ? std::strerror(static_cast<int>(cause))
+                                                          : ::curl_easy_strerror(code);
+    unreachable("cannot reach the daemon at " + (socket_.empty() ? base_ : socket_) + ": " + why);
   }
   return std::move(transfer.answer);
 }

@@ -45,15 +45,27 @@ class Printer {
 
   // False once the limit is reached.
   bool print(const model::Batch& batch) {
+    std::size_t printed = 0;
     for (const auto& item : batch.items) {
+      if (is_full()) break;
       options_.json ? as_json(item) : as_line(item);
-      if (options_.limit != 0 && ++printed_ >= options_.limit) return false;
+      ++printed;
+      ++printed_;
     }
-    if (batch.cursor) cursor_ = *batch.cursor;
+    // A cursor covers its whole batch: what the limit left out of it has to come again.
+    if (batch.cursor && printed == batch.items.size()) cursor_ = *batch.cursor;
     std::fflush(stdout);
-    return true;
+    return !is_full();
   }
-  [[nodiscard]] const std::string& cursor() const { return cursor_; }
+  // Where --cursor goes on. Any bytes, therefore in Base64.
+  void print_cursor() const {
+    const auto cursor = to_base64(cursor_);
+    if (options_.json)
+      fmt::print("{}\n", json::serialize(json::object{{"cursor", cursor}}));
+    else if (!cursor.empty())
+      fmt::print(stderr, "cursor: {}\n", cursor);
+    std::fflush(stdout);
+  }
 
  private:
   static void as_json(const model::Item& item) {
@@ -85,9 +97,11 @@ class Printer {
                utf8_prefix(words, 100));
   }
 
+  [[nodiscard]] bool is_full() const { return options_.limit != 0 && printed_ >= options_.limit; }
+
   const TryOptions& options_;
   std::uint64_t printed_ = 0;
-  std::string cursor_;
+  std::string cursor_ = options_.cursor;
 };
 
 Result<host::Start> prepare(const TryOptions& options, const config::Manifest& manifest,
@@ -112,10 +126,10 @@ Result<host::Start> prepare(const TryOptions& options, const config::Manifest& m
   return start;
 }
 
-// Takes frames until the first poll came back (or for ever with --follow). The exit code.
-int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions& options) {
-  Printer printer(options);
-  bool ready = false;
+// Takes frames until the first poll came back (or for ever with --follow). The exit code; `ready`
+// says whether the plugin came up.
+int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions& options,
+           Printer& printer, bool& ready) {
   const auto started = std::chrono::steady_clock::now();
   while (interrupted == 0) {
     if (!ready && std::chrono::steady_clock::now() - started > kStartWithin) {
@@ -178,16 +192,24 @@ int follow(host::Process& process, host::ChannelSocket& socket, const TryOptions
 
 }  // namespace
 
-int try_plugin(const TryOptions& options) {
+int try_plugin(TryOptions options) {
+  auto cursor = from_base64(options.cursor);
+  if (!cursor) {
+    fmt::print(
+        stderr,
+        "voxbus try: --cursor takes Base64, as an earlier run printed it behind 'cursor:'\n");
+    return kMisused;
+  }
+  options.cursor = std::move(*cursor);
   config::Problems problems;
   auto manifest_file = options.library;
   manifest_file.replace_extension(".plugin.yaml");
   if (std::error_code code; !std::filesystem::exists(manifest_file, code)) {
     fmt::print(
         stderr,
-        "voxbus try: {} has no manifest beside it: voxbus_add_plugin() of the SDK makes {} when "
-        "it is built, copy both\n",
-        options.library.string(), manifest_file.filename().string());
+        "voxbus try: {0} has no manifest beside it: voxbus_add_plugin() of the SDK makes {1} when "
+        "it is built, copy both; or make it: voxbus-describe {0} --output {2}\n",
+        options.library.string(), manifest_file.filename().string(), manifest_file.string());
     return kConfiguration;
   }
   const auto manifest = config::read_manifest(manifest_file, problems);
@@ -219,8 +241,11 @@ int try_plugin(const TryOptions& options) {
   host::ChannelSocket socket(std::move(ours), host::ChannelSocket::End::daemon);
   std::signal(SIGINT, [](int) { interrupted = 1; });
   int code = kFailed;
+  bool ready = false;
+  Printer printer(options);
   if (socket.send(host::FrameType::start, host::encode(**start)))
-    code = follow(*process, socket, options);
+    code = follow(*process, socket, options, printer, ready);
+  if (ready) printer.print_cursor();
   process->kill();
   (void)process->reap();
   return code;

@@ -17,7 +17,7 @@ struct TryOptions {
   std::filesystem::path host_program;
   std::string build;
   std::vector<std::string> settings;  // "key=value", values as YAML
-  std::string cursor;                 // to start from
+  std::string cursor;                 // to start from, in Base64
   std::string region;
   bool trust = false;       // skip the ownership check
   bool follow = false;      // go on after the first poll came back
@@ -26,6 +26,7 @@ struct TryOptions {
 };
 
 // Prints to standard output, says what went wrong on standard error; the exit code of the command.
-int try_plugin(const TryOptions& options);
+// At the end the cursor: as JSON a last object {"cursor": BASE64}, else a line on standard error.
+int try_plugin(TryOptions options);
 
 }  // namespace voxbus::cli

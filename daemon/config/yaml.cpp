@@ -4,6 +4,8 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <unistd.h>
+
 #include <map>
 #include <sstream>
 
@@ -106,6 +108,24 @@ class TreeBuilder final : public YAML::EventHandler {
   std::size_t count_ = 0;
 };
 
+// Most files that cannot be read belong to somebody else; but not all.
+std::string remedy_for_unreadable(const std::filesystem::path& path) {
+  std::error_code code;
+  const bool is_link = std::filesystem::is_symlink(path, code);
+  const auto type = std::filesystem::status(path, code).type();
+  using Type = std::filesystem::file_type;
+  if (is_link && type == Type::not_found) return "the link leads nowhere: mend it or remove it";
+  if (type == Type::directory || type == Type::fifo || type == Type::socket ||
+      type == Type::character || type == Type::block)
+    return "put a file there, or a link to one";
+  if (type == Type::regular && ::access(path.c_str(), R_OK) == 0) return {};  // too large
+  return "the daemon's user must be able to read it";
+}
+
+bool is_indented_by_tab(std::string_view line) {
+  return line.substr(0, line.find_first_not_of(" \t")).find('\t') != line.npos;
+}
+
 }  // namespace
 
 const Node* Node::find(std::string_view key) const {
@@ -121,7 +141,7 @@ std::optional<Document> Document::read(const std::filesystem::path& path, Proble
   if (!text) {
     problems.add({.file = path.string(),
                   .message = text.error().message,
-                  .remedy = "the daemon's user must be able to read it",
+                  .remedy = remedy_for_unreadable(path),
                   .channel = std::move(channel)});
     return std::nullopt;
   }
@@ -159,6 +179,11 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
     document.report_key(problems, refused.mark, refused.message, refused.remedy);
     return std::nullopt;
   } catch (const YAML::Exception& error) {
+    if (is_indented_by_tab(document.line(error.mark.line + 1))) {
+      document.report_key(problems, {error.mark.line + 1, 1},
+                          "not valid YAML: the line is indented by a tab", "indent it with spaces");
+      return std::nullopt;
+    }
     document.report_key(problems, {error.mark.line + 1, error.mark.column + 1},
                         "not valid YAML: " + error.msg);
     return std::nullopt;

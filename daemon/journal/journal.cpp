@@ -62,30 +62,46 @@ std::string older_copy(const Standing& standing, const std::optional<model::Sequ
          ": an older copy was put back";
 }
 
+std::string kept_beside(const std::filesystem::path& kept) {
+  return kept.empty() ? "" : "; the old file is kept as " + kept.string();
+}
+
 // The journal's file as it can be trusted: made, examined, or salvaged and examined.
 Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now) {
   const auto& directory = options.directory;
   const auto file = directory / kFileName;
   VOXBUS_TRY(finished, finish_salvage(directory, now));
-  if (finished) log::warn("finished the salvage of {} that was interrupted", file.string());
+  if (finished) {
+    log::warn("finished the salvage of {} that was interrupted{}", file.string(),
+              kept_beside(*finished));
+  }
   auto told = Witness::read(directory / "witness");
   std::error_code code;
   std::string damage;
-  if (std::filesystem::exists(directory / kSuspect, code)) damage = "a row could not be read";
-  if (std::filesystem::exists(directory / kRestored, code)) damage = "it was put back";
-  if (is_copy(directory)) damage = "its folder is a copy that was put back";
+  bool put_back = false;  // by a person who said so, and nothing else is known to be wrong
+  if (std::filesystem::exists(directory / kSuspect, code)) {
+    damage = "a row could not be read";
+  } else if (std::filesystem::exists(directory / kRestored, code)) {
+    damage = "it was put back";
+    put_back = true;
+  } else if (is_copy(directory)) {
+    damage = "its folder is a copy that was put back";
+    put_back = true;
+  }
   switch (probe_format(file)) {
     case Format::newer:
       return permanent("cannot open " + file.string() +
                        ": it was written by a newer Voxbus; install that version again");
     case Format::damaged:
       damage = "its head is damaged";
+      put_back = false;
       break;
     case Format::absent:
       if (!told && !options.told && !std::filesystem::exists(file.string() + "-wal", code)) {
         VOXBUS_CHECK(make_new(options, now));
       } else {
         damage = "it is missing";
+        put_back = false;
       }
       break;
     case Format::ours:
@@ -104,13 +120,21 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
         {std::min(options.told->epoch, known.end.epoch + kMostEpochsAhead), known.end.position},
         known.chain};
   }
-  log::error("the journal {} cannot go on as it is: {}; what is readable goes into a new file",
-             file.string(), damage);
+  if (put_back)
+    log::info("the journal {} was put back from a backup: a new epoch begins", file.string());
+  else
+    log::error("the journal {} cannot go on as it is: {}; what is readable goes into a new file",
+               file.string(), damage);
+  // One that was put back is copied too: nobody has looked at its rows yet, and an epoch begins in
+  // a new file or not at all, whenever the power goes.
   VOXBUS_TRY(salvaged, salvage(directory, keys, told, options.installation, now));
-  log::error(
-      "salvaged {} rows of {} into a new file; {} rows and the evidence of {} more are lost; "
-      "the old file is kept beside it as journal.damaged-TIME",
-      salvaged.rows, file.string(), salvaged.lost, salvaged.evidence);
+  if (put_back && salvaged.lost == 0 && salvaged.evidence == 0)
+    log::info("carried all {} rows of {} over into a new file{}", salvaged.rows, file.string(),
+              kept_beside(salvaged.kept));
+  else
+    log::error(
+        "salvaged {} rows of {} into a new file; {} rows and the evidence of {} more are lost{}",
+        salvaged.rows, file.string(), salvaged.lost, salvaged.evidence, kept_beside(salvaged.kept));
   VOXBUS_TRY(again, examine(directory, keys, std::nullopt, options.vfs));
   if (!again.standing) {
     return permanent("cannot repair " + file.string() + ": " + again.damage);

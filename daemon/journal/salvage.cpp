@@ -119,14 +119,15 @@ Result<Salvaged> salvage(const std::filesystem::path& directory, const Keys& key
   VOXBUS_CHECK(move_away(directory / kBuilding, directory / kFinished));
   VOXBUS_CHECK(sync_directory(directory));
   VOXBUS_TRY(finished, finish_salvage(directory, now));
-  static_cast<void>(finished);
+  out.kept = finished.value_or(std::filesystem::path());
   return out;
 }
 
-Result<bool> finish_salvage(const std::filesystem::path& directory, TimePoint now) {
+Result<std::optional<std::filesystem::path>> finish_salvage(const std::filesystem::path& directory,
+                                                            TimePoint now) {
   std::error_code code;
   const auto finished = directory / kFinished;
-  if (!std::filesystem::exists(finished, code)) return false;
+  if (!std::filesystem::exists(finished, code)) return std::optional<std::filesystem::path>();
   // Whatever speaks of the old file goes before the new one stands in its place.
   VOXBUS_CHECK(Index::drop(directory / "index"));
   for (const auto name : {std::string_view("witness"), kSuspect, kIndexSuspect, kRestored}) {
@@ -143,7 +144,8 @@ Result<bool> finish_salvage(const std::filesystem::path& directory, TimePoint no
   VOXBUS_CHECK(move_away(file, kept));
   VOXBUS_CHECK(move_away(finished, file));
   VOXBUS_CHECK(sync_directory(directory));
-  return true;
+  if (!std::filesystem::exists(kept, code)) kept.clear();
+  return std::optional(kept);
 }
 
 }  // namespace voxbus::journal

@@ -23,6 +23,7 @@ struct Salvaged {
   std::uint64_t rows = 0;      // brought over
   std::uint64_t lost = 0;      // positions that did not come back
   std::uint64_t evidence = 0;  // raw bytes that did not come back
+  std::filesystem::path kept;  // the old file; empty: there was none
 };
 
 // `installation` is used when nothing in the old file tells it.
@@ -31,7 +32,9 @@ struct Salvaged {
                                        const std::string& installation, TimePoint now);
 
 // Puts a finished salvage in the old file's place; the second half of salvage(), done again at the
-// next start if a crash came between. True when there was one.
-[[nodiscard]] Result<bool> finish_salvage(const std::filesystem::path& directory, TimePoint now);
+// next start if a crash came between. Nothing when there was none, else where the old file is kept;
+// empty when there was no old file.
+[[nodiscard]] Result<std::optional<std::filesystem::path>> finish_salvage(
+    const std::filesystem::path& directory, TimePoint now);
 
 }  // namespace voxbus::journal

@@ -99,6 +99,8 @@ Answer acknowledge(Core& core, const Request& request) {
   if (sequences + through + nack + release != 1) {
     return bad_parameter("sequences", "give one of 'sequences', 'through', 'nack' and 'release'");
   }
+  if (body.object.contains("delay") && !nack)
+    return bad_parameter("delay", "delay: only what 'nack' gives back can wait");
   if (through) {
     const auto text = json::text_at(body.object, "through");
     const auto sequence = model::parse_sequence(text.value_or(""));
@@ -132,8 +134,13 @@ Answer redeliver_parked(Core& core, const Request& request) {
   const auto body = read_json(request);
   if (body.refusal) return *body.refusal;
   if (auto unknown = refuse_unknown(body.object, {"sequences", "all"})) return *unknown;
+  const auto* all = body.object.if_contains("all");
+  if (all && !all->is_bool()) return bad_parameter("all", "all: true or false is expected");
+  const bool everything = json::flag_at(body.object, "all");
+  if (everything && body.object.contains("sequences"))
+    return bad_parameter("sequences", "give one of 'sequences' and 'all'");
   std::optional<std::vector<model::Sequence>> which;
-  if (!json::flag_at(body.object, "all")) {
+  if (!everything) {
     auto list = read_sequences(body.object, "sequences");
     if (list.refusal) return *list.refusal;
     which = std::move(list.sequences);

@@ -160,11 +160,13 @@ asio::awaitable<bool> Session::serve_one() {
   headers.origin = field(message, http::field::origin);
   headers.authorization = field(message, http::field::authorization);
   headers.http_1_1 = message.version() >= 11;
+  auto target = parse_target(view(message.target()));
+  // An authority in the target counts, and Host no longer does (RFC 9112 3.2.2); but it is there.
+  if (target && !target->authority.empty() && (headers.host || !headers.http_1_1))
+    headers.host = target->authority;
   if (auto refusal = core_.access.refuse_place(peer_, headers))
     co_return co_await refuse(std::move(*refusal), head, has_body);
   origin_ = headers.origin.value_or("");
-
-  auto target = parse_target(view(message.target()));
   if (!target)
     co_return co_await refuse(problem(Slug::bad_request, target.error().message), head, has_body);
   Request request;

@@ -42,6 +42,32 @@ std::string_view take(std::string_view& text, char separator) {
   return part;
 }
 
+// Takes scheme and authority of absolute form; what is left begins with a slash, '?' or '#', or is
+// empty.
+Result<std::string> take_authority(std::string_view& text) {
+  std::string_view rest = text;
+  const auto scheme = take(rest, ':');
+  const auto is_scheme = [&](std::string_view known) {
+    return scheme.size() == known.size() &&
+           std::equal(scheme.begin(), scheme.end(), known.begin(), [](char a, char b) {
+             return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+           });
+  };
+  // https: a proxy in front took the TLS off.
+  if (!(is_scheme("http") || is_scheme("https")) || !rest.starts_with("//"))
+    return permanent("the target is neither a path nor an http URL");
+  rest.remove_prefix(2);
+  const auto authority = rest.substr(0, rest.find_first_of("/?#"));
+  const bool plain = std::all_of(authority.begin(), authority.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == ':' || c == '[' || c == ']';
+  });
+  if (authority.empty() || authority.front() == ':' || !plain)
+    return permanent("the target names no host that it could be for");
+  text = rest.substr(authority.size());
+  return std::string(authority);
+}
+
 }  // namespace
 
 const std::string* Target::parameter(std::string_view name) const {
@@ -61,8 +87,11 @@ const std::string* Target::doubled(std::initializer_list<std::string_view> names
 
 Result<Target> parse_target(std::string_view text) {
   Target target;
-  if (!text.starts_with('/')) return permanent("the target is not a path");
-  text.remove_prefix(1);
+  if (!text.starts_with('/')) {
+    VOXBUS_TRY(authority, take_authority(text));
+    target.authority = authority;
+  }
+  if (text.starts_with('/')) text.remove_prefix(1);
   auto query = take(text, '#');
   auto path = take(query, '?');
   while (!path.empty()) {

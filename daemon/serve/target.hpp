@@ -16,6 +16,7 @@ struct Parameter {
 };
 
 struct Target {
+  std::string authority;          // of absolute form: whom the request is for, whatever Host says
   std::vector<std::string> path;  // "/v1/events" is {"v1", "events"}
   std::vector<Parameter> parameters;
 
@@ -25,8 +26,9 @@ struct Target {
   [[nodiscard]] const std::string* doubled(std::initializer_list<std::string_view> names) const;
 };
 
-// Origin form only ("/v1/events?limit=5"), at most 32 segments and 256 parameters, percent-encoded
-// UTF-8 without control characters. In values a plus sign is a space.
+// Origin form ("/v1/events?limit=5") or absolute form ("http://localhost/v1/events", RFC
+// 9112 3.2.2; who names a user in it is refused, RFC 9110 4.2.4), at most 32 segments and 256
+// parameters, percent-encoded UTF-8 without control characters. In values a plus sign is a space.
 [[nodiscard]] Result<Target> parse_target(std::string_view text);
 
 // For one segment or value: everything but letters, digits and -._~ is percent-encoded.

@@ -171,12 +171,22 @@ TEST(Settings, BecomeAJsonSchema) {
   EXPECT_EQ(properties.find("password")->find("writeOnly")->dump(), "true");
 }
 
+// What the SDK writes into a manifest the daemon has to read: `voxbus check` knows no `us`.
+static_assert(voxbus::detail::is_whole_milliseconds<std::chrono::milliseconds>::value);
+static_assert(voxbus::detail::is_whole_milliseconds<std::chrono::hours>::value);
+static_assert(!voxbus::detail::is_whole_milliseconds<std::chrono::microseconds>::value);
+static_assert(!voxbus::detail::is_whole_milliseconds<std::chrono::duration<double>>::value);
+static_assert(
+    !voxbus::detail::is_whole_milliseconds<std::chrono::duration<int, std::ratio<1, 60>>>::value);
+
 TEST(Units, AreReadAndShown) {
   EXPECT_EQ(voxbus::parse_duration("90m"), 90min);
   EXPECT_EQ(voxbus::parse_duration("0"), 0s);
   EXPECT_FALSE(voxbus::parse_duration("90"));
   EXPECT_FALSE(voxbus::parse_duration("-1s"));
   EXPECT_FALSE(voxbus::parse_duration("1 s"));
+  EXPECT_FALSE(voxbus::parse_duration("100us"));
+  EXPECT_EQ(voxbus::show(1500ms), "1500ms");
   EXPECT_FALSE(voxbus::parse_duration("999999999999999d"));
   EXPECT_EQ(voxbus::show(90min), "90m");
   EXPECT_EQ(voxbus::parse_size("1kB")->bytes, 1000u);

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Documents, manual pages, configuration examples and the unit file stay true to what is there."""
+import json
+import os
 import pathlib
 import re
 import subprocess
@@ -8,7 +10,8 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("daemon/**/README.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("daemon/**/README.md"),
+                    *ROOT.glob("plugin-sdk/**/*.md"), *ROOT.glob("plugins/*/README.md")])
 MANUALS = sorted((ROOT / "docs/man").iterdir())
 
 
@@ -18,7 +21,40 @@ def read(path):
 
 def keys(text):
     """The keys of a YAML example at any depth, those behind # as well."""
-    return set(re.findall(r"(?m)^ *(?:#(?: {2,})?)?([a-z_]+):(?= |$)", text))
+    return set(re.findall(r"(?m)^ *(?:#(?: {2,})?)?([a-z_][a-z0-9_]*):(?= |$)", text))
+
+
+def settings_of(plugin):
+    """The settings that a plugin takes: as its build says, or without one as its source does."""
+    build = os.environ.get("VOXBUS_BUILD")
+    if not build:
+        return set(re.findall(r'field(?:\.required)?\("(\w+)"', read(f"plugins/{plugin}/{plugin}.cpp")))
+    build = pathlib.Path(build).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "voxbus.yaml").write_text(f"plugins: [{json.dumps(str(build / 'plugins'))}]\n")
+        told = run(build / "bin/voxbus", "--config", folder, "describe", plugin, "--json")
+    assert told.returncode == 0, told.stderr
+    return {setting["name"] for setting in json.loads(told.stdout)["settings"]}
+
+
+def keys_read(*functions):
+    """The keys that these functions of the configuration's code read."""
+    code = read("daemon/config/configuration.cpp") + read("daemon/config/places.cpp")
+    found = set()
+    for function in functions:
+        body = re.search(rf"(?ms)^\w[\w:<>, ]* {function}\(.*?^}}", code).group(0)
+        found |= set(re.findall(r'\b(?:in|keys)\.(?:node|required|text|flag|size|count|duration|choice|words|each_word)\("(\w+)"', body))
+        found |= set(re.findall(r'\bread_words\(in, "(\w+)"', body))
+        for called in re.findall(r"\b(read_(?!words|secret|settings)\w+)\((?:in|keys), ", body):
+            found |= keys_read(called)
+    return found
+
+
+def documented(page):
+    """The keys that a manual page explains, those inside of another one as well."""
+    text = read(f"docs/man/{page}").replace("\\-", "-").split(".SH KEYS")[1].split(".SH ")[0]
+    lines = re.findall(r"(?m)^\.TP\n\.BR? (.*)$", text)
+    return {key for line in lines for key in [line.split(" ")[0], *re.findall(r'(?:[{,] ?"? ?|" )([a-z_]+) "', line)]}
 
 
 def run(*command):
@@ -86,25 +122,30 @@ class Manuals(unittest.TestCase):
         for name, section in re.findall(r"man:(\S+?)\((\d)\)", unit):
             self.assertIn(f"{name}.{section}", pages)
 
-    def documented(self, page):
-        text = read(f"docs/man/{page}").replace("\\-", "-")
-        return set(re.findall(r"(?m)^\.BR? ([a-z_]+)", text)) | set(re.findall(r" ([a-z_]+) \"", text))
+    def test_every_key_of_voxbus_yaml_is_in_its_page_and_its_example_and_is_read(self):
+        known = keys_read("read_daemon")
+        self.assertLessEqual({"listen", "wal_ceiling", "hosts", "master_key"}, known)
+        self.assertEqual(known, keys(read("conf/voxbus.yaml")))
+        self.assertEqual(known, documented("voxbus.yaml.5"))
+        self.assertLessEqual(keys(read("conf/demo/voxbus.yaml")), known)
 
-    def test_every_key_of_voxbus_yaml_is_in_its_page_and_its_example(self):
-        example = keys(read("conf/voxbus.yaml"))
-        self.assertIn("wal_ceiling", example)
-        self.assertEqual(set(), example - self.documented("voxbus.yaml.5"))
-        self.assertEqual(set(), keys(read("conf/demo/voxbus.yaml")) - example)
-
-    def test_every_key_of_a_channel_is_in_its_page_and_its_example(self):
-        plugin_keys = {"maildir", "mbox", "password", "file", "time_zone", "usegmtime",
-                       "inbound_contexts", "outbound_contexts", "extension_digits", "folders", "addresses", "max_item",
-                       "attachments", "max_attachment"}
-        example = keys(read("conf/channels.d/email.yaml.example")) - plugin_keys
-        self.assertIn("stop_within", example)
-        self.assertEqual(set(), example - self.documented("voxbus-channel.5"))
-        for other in [*ROOT.glob("conf/demo/channels.d/*"), *ROOT.glob("conf/channels.d/*")]:
-            self.assertEqual(set(), keys(other.read_text(encoding="utf-8")) - example - plugin_keys)
+    def test_every_key_of_a_channel_is_in_its_page_and_its_example_and_is_read(self):
+        known = keys_read("read_channel")
+        self.assertLessEqual({"channel", "settings", "stop_within", "region"}, known)
+        self.assertEqual(known, documented("voxbus-channel.5"))
+        examples = sorted(ROOT.glob("conf/channels.d/*"))
+        self.assertEqual(["email", "phone"], [example.name.split(".")[0] for example in examples])
+        for example in examples:
+            text = example.read_text(encoding="utf-8")
+            plain, settings = re.split(r"(?m)^settings:$", text)
+            if "email" in example.name:
+                self.assertEqual(known, keys(plain) | {"settings"})
+            self.assertLessEqual(keys(plain), known, example)
+            self.assertEqual(settings_of(re.search(r"(?m)^plugin: (\w+)$", plain).group(1)), keys(settings), example)
+        for demo in ROOT.glob("conf/demo/channels.d/*"):
+            plain, settings = re.split(r"(?m)^settings:$", demo.read_text(encoding="utf-8"))
+            self.assertLessEqual(keys(plain), known, demo)
+            self.assertLessEqual(keys(settings), settings_of(re.search(r"(?m)^plugin: (\w+)$", plain).group(1)), demo)
 
 
 class Unit(unittest.TestCase):

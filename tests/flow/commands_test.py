@@ -67,8 +67,9 @@ class Commands(unittest.TestCase):
     def test_try_prints_interactions_without_a_daemon(self):
         done = self.daemon.voxbus("try", BUILD / "plugins" / "phone.so", "--set", f"file={self.calls}", "--trust", "--json",
                                   "--region", "US")
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        *lines, end = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(len(lines), 100)
+        self.assertTrue(end["cursor"])
         self.assertEqual(lines[0]["record"]["author"]["handle"], "tel:+12025550000")
         bad = self.daemon.voxbus("try", BUILD / "plugins" / "phone.so", "--set", "flie=/x", "--trust", check=False)
         self.assertEqual(bad.returncode, 78)
@@ -553,6 +554,8 @@ class Others(unittest.TestCase):
         done = self.as_nobody("status", groups=[self.GROUP])
         self.assertEqual(done.returncode, 69)
         self.assertIn("is voxbusd running?", done.stderr)
+        self.assertIn(f"cannot reach the daemon at {self.run_folder}/voxbus.sock: Connection refused", done.stderr)
+        self.assertNotIn("127.0.0.1", done.stderr, "nobody asked there")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -145,9 +146,50 @@ class Consumers(unittest.TestCase):
             attempts.update(delivery["sequence"] for delivery in got["deliveries"])
             return self.daemon.get("/v1/consumers/slow")[1]["parked"] >= 3
         wait_for(deliver, "three were parked")
-        _, parked = self.daemon.get("/v1/consumers/slow/parked")
-        self.assertLessEqual(max(attempts.values()), 2)
-        self.assertTrue(parked)
+        self.assertEqual(max(attempts.values()), 2)
+        # From here on nothing runs out by itself.
+        status, _ = self.daemon.put("/v1/consumers/slow?update=1", {"ack_within": "10m", "max_in_flight": 100})
+        self.assertEqual(status, 200)
+        parked = self.parked("slow")
+        self.assertGreaterEqual(len(parked), 3)
+        for one in parked:
+            self.assertEqual((one["attempts"], attempts[one["sequence"]]), (2, 2))
+            self.assertEqual(one["event"]["sequence"], one["sequence"])
+
+        def acknowledge(fetched):
+            sequences = [event["sequence"] for event in fetched["events"]]
+            self.daemon.post("/v1/consumers/slow/ack", {"sequences": sequences})
+            return sequences
+
+        def take_until_seen(wanted):
+            seen = []
+
+            def take():
+                seen.extend(acknowledge(self.daemon.post("/v1/consumers/slow/fetch", {"max": 100, "wait": "1s"})[1]))
+                return wanted <= set(seen)
+            wait_for(take, "what was taken up again is delivered")
+            return seen
+        first, *rest = [one["sequence"] for one in parked]
+        floor = self.daemon.get("/v1/consumers/slow")[1]["floor"]
+        self.assertEqual(self.redeliver("slow", {"sequences": [first]}), (200, {"redelivered": 1}))
+        state = self.daemon.get("/v1/consumers/slow")[1]
+        self.assertEqual(state["floor"], floor, "it does not go back, though an older event waits again")
+        self.assertGreaterEqual(floor, first)
+        seen = take_until_seen({first})
+        self.assertEqual([one["sequence"] for one in self.parked("slow")], rest)
+        self.assertEqual(self.redeliver("slow", {"sequences": [first]})[0], 400, "it is parked no longer")
+        self.assertEqual(self.redeliver("slow", {"all": True}), (200, {"redelivered": len(rest)}))
+        seen += take_until_seen(set(rest))
+        self.assertEqual(self.parked("slow"), [])
+        self.assertEqual([seen.count(one) for one in (first, *rest)], [1] * len(parked))
+
+    def parked(self, name):
+        status, answer = self.daemon.get(f"/v1/consumers/{name}/parked")
+        self.assertEqual(status, 200)
+        return answer["parked"]
+
+    def redeliver(self, name, what):
+        return self.daemon.post(f"/v1/consumers/{name}/parked/redeliver", what)
 
     def test_the_python_client_consumes_with_acknowledgement_in_five_lines(self):
         import voxbus_client
@@ -263,7 +305,15 @@ class Consumers(unittest.TestCase):
             self.assertTrue(answer == b"" or b" 431 " in answer or b" 400 " in answer, answer)
         except (BrokenPipeError, ConnectionResetError):
             pass
+        # They are ended as well, 30 s after they began, whatever they have said of it.
+        deadline = time.monotonic() + 90
         for one in open_ends:
+            one.settimeout(max(deadline - time.monotonic(), 0.1))
+            try:
+                while one.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
             one.close()
 
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,46 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from service_manager import ServiceManager
 from voxbus_daemon import BUILD, Daemon, cdr, wait_for
+
+
+class OldFiles(unittest.TestCase):
+    """What the log says of a journal that a start had to write anew."""
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.addCleanup(self.daemon.close)
+        self.daemon.channel("load", "generator", {"count": 20, "size": 100, "seed": 1}, begin="all")
+        self.daemon.start()
+        self.before = [event["id"] for event in self.daemon.wait_for_events(20)]
+        self.assertEqual(self.daemon.stop(), 0)
+        self.began = len(self.daemon.log())
+        self.journal = self.daemon.state / "journal"
+
+    def start_again(self):
+        self.daemon.start()
+        return self.daemon.log()[self.began:]
+
+    def named(self, log):
+        name = re.search(r"the old file is kept as (\S+)", log).group(1)
+        self.assertTrue(pathlib.Path(name).is_file(), name)
+
+    def test_a_journal_that_was_put_back_whole_is_no_error(self):
+        self.daemon.voxbus("journal", "restored")
+        log = self.start_again()
+        self.assertIn("was put back from a backup: a new epoch begins", log)
+        self.assertNotRegex(log, r"(?m)^\S+ (error|critical) ")
+        self.assertNotIn("cannot go on", log)
+        self.named(log)
+        self.assertEqual([event["id"] for event in self.daemon.interactions()], self.before)
+        self.assertRegex(self.daemon.status()["end"], "^0002")
+
+    def test_a_damaged_one_is_an_error_and_the_file_that_is_kept_is_named(self):
+        with open(self.journal / "journal.db", "r+b") as file:
+            file.write(bytes(100))
+        log = self.start_again()
+        self.assertRegex(log, r"(?m)^\S+ error .*cannot go on as it is: its head is damaged")
+        self.assertNotIn("was put back", log)
+        self.named(log)
 
 
 class Faulty(Daemon):

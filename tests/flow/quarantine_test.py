@@ -2,6 +2,7 @@
 """What could not be read: listed, shown, and read anew once the plugin was mended."""
 
 import json
+import re
 import unittest
 
 from voxbus_daemon import BUILD, Daemon, Maildir, mail, wait_for
@@ -36,7 +37,25 @@ class Quarantine(unittest.TestCase):
         shown = self.daemon.voxbus("quarantine", "show", one["sequence"]).stdout
         self.assertIn("words that nobody knows yet", shown)
         self.assertEqual(self.daemon.voxbus("quarantine", "show", one["sequence"], "--raw").stdout, "bytes of 1")
+        for part in ("sequence", "native_id", "raw_size"):
+            self.assertRegex(shown, rf"(?m)^{part} +\S", "names are whole")
+        self.assertEqual(len({re.match(r"\w+ +", line).end() for line in shown.split("\n\n")[0].splitlines()}), 1, shown)
         self.assertEqual(self.listed("--channel", "another"), [])
+
+    def test_a_channel_that_is_not_configured_is_said_to_be_none(self):
+        self.start()
+        done = self.daemon.voxbus("quarantine", "list", "--channel", "od")
+        self.assertEqual(done.stdout, "0 in quarantine of channel od\n")
+        self.assertEqual(done.stderr, "voxbus: no channel 'od' is configured; 'voxbus status' lists them\n")
+        self.assertEqual(self.daemon.voxbus("quarantine", "list", "--channel", "odd").stderr, "")
+
+    def test_what_is_not_in_quarantine_is_not_shown_as_if_it_were(self):
+        self.start()
+        other = self.daemon.events("type=channel.*")[0]["sequence"]
+        for more in ([], ["--json"], ["--raw"]):
+            done = self.daemon.voxbus("quarantine", "show", other, *more, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"{other} is not in quarantine", done.stderr)
 
     def test_what_was_mended_is_revised_once_and_what_was_not_stays(self):
         for isolation in ("process", "inline"):

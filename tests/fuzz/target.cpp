@@ -14,10 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   demand(!chosen || *chosen < std::size(kOffers), "what is chosen was offered");
   const auto target = parse_target(bytes_of(data, size));
   if (!target) return 0;
-  std::string text;
+  std::string text = target->authority.empty() ? "" : "HTTPS://" + target->authority;
   for (const auto& segment : target->path) text += '/' + percent_encoded(segment);
   // An empty last segment needs its slash said once more.
-  if (text.empty() || text.ends_with('/')) text += '/';
+  if (target->path.empty() || text.ends_with('/')) text += '/';
   char separator = '?';
   for (const auto& [name, value] : target->parameters) {
     text += separator + percent_encoded(name) + '=' + percent_encoded(value);
@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto again = parse_target(text);
   demand(again.has_value(), "its own spelling can be read");
+  demand(again->authority == target->authority, "for the same host");
   demand(again->path == target->path, "the same path");
   demand(again->parameters.size() == target->parameters.size(), "the same parameters");
   for (std::size_t i = 0; i < again->parameters.size(); ++i) {

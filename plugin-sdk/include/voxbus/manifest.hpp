@@ -49,7 +49,7 @@ inline Json make_manifest(const About& about, const Fields& fields, Json::Array 
   out.set("isolation", std::move(isolation));
   constexpr const char* kNetworks[] = {"none", "connect", "own"};
   out.set("network", kNetworks[static_cast<std::size_t>(about.network)]);
-  out.set("stop_within", show(std::chrono::microseconds{about.stop_within}));
+  out.set("stop_within", show(std::chrono::milliseconds{about.stop_within}));
   if (about.max_item.bytes != 0) out.set("max_item", show(about.max_item));
   if (about.memory.bytes != 0) out.set("memory", show(about.memory));
   Json::Array egress;
@@ -78,7 +78,7 @@ inline Json settings_schema(const Json& manifest) {
       } else {
         property.set("type", "string");
       }
-      if (type == "duration") property.set("pattern", "^(0|[0-9]+(us|ms|s|m|h|d))$");
+      if (type == "duration") property.set("pattern", "^(0|[0-9]+(ms|s|m|h|d))$");
       if (type == "size") property.set("pattern", "^(0|[0-9]+([KMG]iB|[kMG]?B))$");
       if (const Json* choices = setting.find("choices")) property.set("enum", *choices);
       if (type == "integer" || type == "number") {

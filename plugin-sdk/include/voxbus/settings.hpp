@@ -17,6 +17,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -57,6 +58,14 @@ struct is_optional : std::false_type {};
 template<class T>
 struct is_optional<std::optional<T>> : std::true_type {};
 
+// Whether every value of a duration can be written in the units that the daemon reads, of which a
+// millisecond is the finest.
+template<class T>
+struct is_whole_milliseconds : std::false_type {};
+template<std::integral Rep, class Period>
+struct is_whole_milliseconds<std::chrono::duration<Rep, Period>>
+    : std::bool_constant<std::ratio_divide<Period, std::milli>::den == 1> {};
+
 // One described setting. `read` puts a JSON value into the member it was described with and
 // returns what is wrong with it, or an empty string.
 struct Setting {
@@ -83,9 +92,12 @@ constexpr std::string_view type_name() {
     return "integer";
   else if constexpr (std::floating_point<T>)
     return "number";
-  else if constexpr (is_duration<T>::value)
+  else if constexpr (is_duration<T>::value) {
+    static_assert(is_whole_milliseconds<T>::value,
+                  "a setting is no finer than milliseconds: use std::chrono::milliseconds, seconds "
+                  "or another duration of whole milliseconds");
     return "duration";
-  else if constexpr (std::same_as<T, Size>)
+  } else if constexpr (std::same_as<T, Size>)
     return "size";
   else if constexpr (std::same_as<T, std::filesystem::path>)
     return "path";
@@ -105,7 +117,7 @@ Json to_json(const T& value) {
   if constexpr (is_optional<T>::value)
     return value ? to_json(*value) : Json{};
   else if constexpr (is_duration<T>::value)
-    return show(std::chrono::duration_cast<std::chrono::microseconds>(value));
+    return show(std::chrono::duration_cast<std::chrono::milliseconds>(value));
   else if constexpr (std::same_as<T, Size>)
     return show(value);
   else if constexpr (std::same_as<T, std::filesystem::path>)
@@ -144,7 +156,7 @@ std::string from_json(const Json& json, T& out) {
     constexpr const char* kWanted = "expected a duration with its unit, such as 30s";
     const auto parsed = text ? parse_duration(*text)
                         : json.integer() && *json.integer() == 0
-                            ? std::optional{std::chrono::microseconds{0}}
+                            ? std::optional{std::chrono::milliseconds{0}}
                             : std::nullopt;
     if (!parsed) return kWanted;
     out = std::chrono::duration_cast<T>(*parsed);

@@ -32,10 +32,9 @@ struct Unit {
   std::string_view name;
   std::uint64_t factor;
 };
-// In microseconds and in bytes; for printing, the first that divides the number.
-inline constexpr Unit kDurationUnits[] = {{"d", 86'400'000'000}, {"h", 3'600'000'000},
-                                          {"m", 60'000'000},     {"s", 1'000'000},
-                                          {"ms", 1'000},         {"us", 1}};
+// In milliseconds and in bytes; for printing, the first that divides the number.
+inline constexpr Unit kDurationUnits[] = {
+    {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
 inline constexpr Unit kSizeUnits[] = {{"GiB", std::uint64_t{1} << 30},
                                       {"MiB", std::uint64_t{1} << 20},
                                       {"KiB", std::uint64_t{1} << 10},
@@ -73,12 +72,12 @@ std::string show_with_unit(std::uint64_t number, const Unit (&units)[N], std::st
 
 }  // namespace detail
 
-inline std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
+inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto count = detail::parse_with_unit(text, detail::kDurationUnits);
   if (!count) return std::nullopt;
-  return std::chrono::microseconds{static_cast<std::int64_t>(*count)};
+  return std::chrono::milliseconds{static_cast<std::int64_t>(*count)};
 }
-inline std::string show(std::chrono::microseconds duration) {
+inline std::string show(std::chrono::milliseconds duration) {
   return detail::show_with_unit(static_cast<std::uint64_t>(duration.count()),
                                 detail::kDurationUnits, "0s");
 }

@@ -6,9 +6,8 @@
 // - Only complete lines are delivered: a last line without its end waits for it.
 // - Renamed and made anew (logrotate's default): the renamed file is finished first, then every
 //   rotated sibling written since, oldest first, then the new file from its start.
-// - A writer may keep a renamed file open and add to it later: for a while it is looked at again,
-// and
-//   what came late is delivered before the reading goes on.
+// - A writer may keep a renamed file open and add to it later: for a while it is looked at
+//   again, and what came late is delivered before the reading goes on.
 // - Copied and truncated (copytruncate): noticed by size or content; the copy is finished first.
 // - What counts as rotated, and in which order, stands in rotated_files.hpp.
 // - The cursor is device, inode, offset, time of the last write, and a fingerprint of the first

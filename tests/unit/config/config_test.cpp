@@ -322,6 +322,26 @@ TEST_F(ConfigurationTest, AnUnreadableMainFileBlamesNoChannelForItsPlugin) {
   EXPECT_THAT(text, testing::Not(HasSubstr("no plugin")));
 }
 
+TEST_F(ConfigurationTest, ATabInTheIndentationIsCalledATab) {
+  write("voxbus.yaml", "journal:\n\tqueue: 8MiB\n");
+  const auto text = report();
+  EXPECT_THAT(text, HasSubstr("voxbus.yaml:2:1: not valid YAML: the line is indented by a tab"));
+  EXPECT_THAT(text, HasSubstr("indent it with spaces"));
+  write("voxbus.yaml", "journal:\n  queue: [\n");
+  EXPECT_THAT(report(), testing::Not(HasSubstr("tab")));
+}
+
+TEST_F(ConfigurationTest, WhatIsNoFileIsNotBlamedOnItsOwner) {
+  const auto file = folder / "channels.d" / "odd.yaml";
+  fs::create_directories(file);
+  EXPECT_THAT(report(),
+              AllOf(HasSubstr("put a file there"), testing::Not(HasSubstr("able to read"))));
+  fs::remove(file);
+  fs::create_symlink("nowhere.yaml", file);
+  EXPECT_THAT(report(),
+              AllOf(HasSubstr("the link leads nowhere"), testing::Not(HasSubstr("able to read"))));
+}
+
 TEST_F(ConfigurationTest, ABrokenManifestIsNotTakenForAMissingOne) {
   channel("  server: a\n");
   write("plugins/email.plugin.yaml", "id: [\n");

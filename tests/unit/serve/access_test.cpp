@@ -144,6 +144,33 @@ TEST_F(ServingAccess, RefusesForeignHostNames) {
   EXPECT_EQ(connection.reply()->status, 400u) << "no host at all";
 }
 
+TEST_F(ServingAccess, TakesTheHostOfAnAbsoluteTargetForTheOneThatIsMeant) {
+  start();
+  const auto status = [&](const std::string& target, const std::string& rest) {
+    auto connection = connect();
+    connection.say("GET " + target + rest + "\r\n\r\n");
+    return connection.reply()->status;
+  };
+  const std::string ours = " HTTP/1.1\r\nHost: localhost",
+                    foreign = " HTTP/1.1\r\nHost: evil.example";
+  for (const auto* target : {"http://localhost/healthz", "HTTP://LocalHost:8420/healthz",
+                             "https://127.0.0.1/healthz?", "http://localhost/healthz#x"}) {
+    EXPECT_EQ(status(target, ours), 200u) << target;
+    EXPECT_EQ(status(target, foreign), 200u) << target << ": Host does not count";
+    EXPECT_EQ(status(target, " HTTP/1.0"), 200u) << target;
+    EXPECT_EQ(status(target, " HTTP/1.1"), 400u) << target << ": Host is there nevertheless";
+  }
+  EXPECT_EQ(status("http://evil.example/healthz", ours), 403u);
+  EXPECT_EQ(status("http://evil.example/healthz", " HTTP/1.0"), 403u);
+  EXPECT_EQ(status("http://localhost", ours), 401u) << "the root is no open path";
+  for (const auto* none :
+       {"http:///healthz", "http://localhost@evil.example/healthz", "http://u:p@localhost/healthz",
+        "ftp://localhost/healthz", "http:/localhost/healthz", "localhost/healthz", "http://:1/x",
+        "http://local%68ost/healthz", "*"}) {
+    EXPECT_EQ(status(none, ours), 400u) << none;
+  }
+}
+
 TEST_F(ServingAccess, RefusesPagesOfForeignOrigins) {
   options.origins = {"https://desk.example.org"};
   start();

@@ -105,6 +105,15 @@ TEST_F(ConsumingOverHttp, NamesWhatIsWrong) {
         R"({"nack":["0007.000000000000000001"]})", R"({"through":7})", R"({"seqences":[]})"}) {
     EXPECT_EQ(ack("desk", body).status, 400u) << body;
   }
+  // A member that would mean nothing there is not passed over in silence.
+  for (const auto* body : {R"({"sequences":[],"delay":"5s"})", R"({"release":[],"delay":"5s"})",
+                           R"({"through":"0001.000000000000000000","delay":"5s"})"}) {
+    EXPECT_EQ(ack("desk", body).text("parameter"), "delay") << body;
+  }
+  for (const auto* body : {"{}", R"({"all":true,"sequences":[]})", R"({"all":"yes"})",
+                           R"({"all":"yes","sequences":[]})", R"({"all":false})"}) {
+    EXPECT_EQ(post("/v1/consumers/desk/parked/redeliver", body).status, 400u) << body;
+  }
 }
 
 TEST_F(ConsumingOverHttp, WaitsForEvents) {
