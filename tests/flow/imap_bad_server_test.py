@@ -388,6 +388,8 @@ class BadServer(unittest.TestCase):
         # "none" is clear on purpose; who asks for TLS gets it.
         self.assertIn(base64.b64encode(f"\0nora\0{PASSWORD}".encode()), bytes(self.servers["plain"].clear))
         self.assertGreater(self.servers["tired"].logins, 1)
+        for name in set(switches) - {"tired"}:
+            self.assertEqual(self.servers[name].logins, 1, f"{name}, on one connection")
 
     def test_mail_that_comes_between_looking_and_waiting_is_not_left_until_the_next_look(self):
         server = self.server("support", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1h"})

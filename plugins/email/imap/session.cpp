@@ -53,8 +53,9 @@ std::string capitals(std::string_view text) {
 }
 
 std::string converted(const std::string& text, const char* to, const char* from) {
-  const iconv_t converter = ::iconv_open(to, from);
-  if (converter == reinterpret_cast<iconv_t>(-1)) return text;
+  iconv_t converter = ::iconv_open(to, from);
+  // Its way of saying that it cannot: (iconv_t)-1.
+  if (reinterpret_cast<std::intptr_t>(converter) == -1) return text;
   std::string out(text.size() * 8 + 16, '\0');
   char* in = const_cast<char*>(text.data());
   std::size_t in_left = text.size();
