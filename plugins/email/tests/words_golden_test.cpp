@@ -88,7 +88,10 @@ std::vector<Golden> read_goldens() {
         all.push_back({.file = path.filename(), .name = value, .open = value.ends_with("(open)")});
         into = &all.back().mail;
         if (what != "mail") {
-          *into = std::string{kHeaders} + "Content-Type: text/" + what + "; charset=utf-8\n\n";
+          into->append(kHeaders)
+              .append("Content-Type: text/")
+              .append(what)
+              .append("; charset=utf-8\n\n");
         }
       } else if (what == "new") {
         into = &all.back().text;

@@ -230,7 +230,10 @@ TEST_F(SupervisorTest, WhatDiedUnderOneLimitOfMemoryIsStillTriedUnderALargerOne)
   small.memory = 300 << 20;
   supervisor_->add(small);
   when_reason("small", "was set aside");
-  const auto tried_with = [&] { return read_file(set_aside(), 4096).value_or(""); };
+  const auto tried_with = [&] {
+    const auto text = read_file(set_aside(), 4096);
+    return text ? *text : std::string();
+  };
   EXPECT_THAT(tried_with(), HasSubstr(std::to_string(300 << 20)));
   restart();
   auto large = small;

@@ -86,7 +86,9 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
     }
     if (!paragraph) footer_like = false;
     paragraph = true;
-    footer_like = footer_like || is_separator(line.text) || says_footer(line.text) ||
+    // The dearest question of all that a mail is asked: once for each line.
+    const bool is_footer = !(says && footer_like) && says_footer(line.text);
+    footer_like = footer_like || is_separator(line.text) || is_footer ||
                   line.text.find('@') != line.text.npos || line.text.find("://") != line.text.npos;
     ++filled;
     if (is_separator(line.text)) {
@@ -101,7 +103,7 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
       if (says && at < end && says_footer(lines[at].text)) found = at - 1;
       break;
     }
-    says = says || says_footer(line.text);
+    says = says || is_footer;
   }
   // A separator of the end that frames the footer goes with it; one alone says nothing.
   return found;
