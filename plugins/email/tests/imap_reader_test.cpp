@@ -279,7 +279,7 @@ TEST(ImapReader, TakesTwiceAsLongForTwiceAsMuch) {
       const Limits wide{.line = 8 << 20, .values = 4'000'000};
       EXPECT_LE(
           growth([&] { (void)read(half, piece, wide); }, [&] { (void)read(four, piece, wide); }),
-          2.2)
+          voxbus::kit::tests::kMostGrowth)
           << name << " in pieces of " << piece;
     }
   }
