@@ -19,6 +19,9 @@ import time
 
 BUILD = pathlib.Path(os.environ.get("VOXBUS_BUILD", "build/dev")).resolve()
 
+# What a limit of memory is multiplied by: a sanitizer keeps several bytes for each.
+MEMORY = 8 if b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes() else 1
+
 
 def wait_for(condition, what, limit=30.0):
     """Calls `condition` until it gives something true, and returns that; AssertionError at the limit."""
