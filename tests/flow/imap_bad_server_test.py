@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "emulators"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "peers"))
 from authority import Authority
 from imap_server import Gone, ImapServer, Mailbox
-from voxbus_daemon import MEMORY, Daemon, mail, wait_for
+from voxbus_daemon import Daemon, mail, memory_scale, wait_for
 
 PASSWORD = "canary-7f3a"
 MOST_KIB = 120 * 1024  # of a host: one mail of 8 MiB as it came, parsed and handed over
@@ -134,7 +134,7 @@ class BadServer(unittest.TestCase):
             self.degraded(name, *words)
             self.assertEqual(self.servers[name].logins, 0, name)
             self.assertTrue(safe(self.servers[name].clear), name)
-            self.assertLess(self.memory(name), SMALL_KIB * MEMORY, name)
+            self.assertLess(self.memory(name), SMALL_KIB * memory_scale(), name)
         self.assertLess(time.monotonic() - begun, 60)
         self.wait_for_titles("good", "good")
         # Of each connection no more than its limit, and what the kernel holds meanwhile.
@@ -185,7 +185,7 @@ class BadServer(unittest.TestCase):
             self.degraded(name, *([words] if words else ["breaks the IMAP protocol"]))
             # What lies in other mailboxes comes, though they are behind the bad one.
             wait_for(lambda name=name: {"first", "shop"} <= set(self.titles(name)), f"the good ones of {name}")
-            self.assertLess(self.memory(name), SMALL_KIB * MEMORY, name)
+            self.assertLess(self.memory(name), SMALL_KIB * memory_scale(), name)
         for name in ("untagged", "search", "fetch", "others", "line", "status"):
             server = self.servers[name]
             connections = max(1, server.logins)
@@ -206,7 +206,7 @@ class BadServer(unittest.TestCase):
         self.wait_for_titles("support", "first")
         self.degraded("support", "sends more than its answer can be")
         self.assertLess(server.flooded / server.logins, 16 << 20)
-        self.assertLess(self.memory("support"), SMALL_KIB * MEMORY)
+        self.assertLess(self.memory("support"), SMALL_KIB * memory_scale())
         server.deliver(mails("later")[0])
         self.wait_for_titles("support", "first", "later")
 
@@ -225,7 +225,7 @@ class BadServer(unittest.TestCase):
         self.degraded("many", "lists more than 20000 mailboxes")
         self.degraded("more", "has 2000 mailboxes", "'folders'")
         for name in self.servers:
-            self.assertLess(self.memory(name), SMALL_KIB * MEMORY, name)
+            self.assertLess(self.memory(name), SMALL_KIB * memory_scale(), name)
         self.assertEqual(len([one for one in odd.commands if one == 'EXAMINE "INBOX"']), 1)
 
     # --- sizes ---
@@ -257,7 +257,7 @@ class BadServer(unittest.TestCase):
         self.server("support", {"INBOX": Mailbox(large)}, sizes=dict.fromkeys(range(1, 13), 100), settings={"max_item": "8MiB"})
         self.daemon.start()
         self.wait_for_titles("support", *[f"large {n}" for n in range(12)], limit=120)
-        self.assertLess(self.memory("support"), MOST_KIB * MEMORY)
+        self.assertLess(self.memory("support"), MOST_KIB * memory_scale())
 
     def test_a_mail_of_the_largest_size_comes_and_one_byte_more_does_not(self):
         def of(size, name):

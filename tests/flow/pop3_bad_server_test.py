@@ -8,7 +8,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "emulators")]
 from pop3_server import Pop3Server
-from voxbus_daemon import MEMORY, Daemon, mail, wait_for
+from voxbus_daemon import Daemon, mail, memory_scale, wait_for
 
 
 class BadServer(unittest.TestCase):
@@ -73,7 +73,7 @@ class BadServer(unittest.TestCase):
         pid = self.daemon.channel_status("support").get("pid")
         if pid:
             peak = next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-            self.assertLess(int(peak.split()[1]), (400 << 10) * MEMORY, peak)
+            self.assertLess(int(peak.split()[1]), (400 << 10) * memory_scale(), peak)
         self.server.endless_list = False
         self.daemon.wait_for_events(20)
 

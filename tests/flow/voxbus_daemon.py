@@ -19,8 +19,10 @@ import time
 
 BUILD = pathlib.Path(os.environ.get("VOXBUS_BUILD", "build/dev")).resolve()
 
-# What a limit of memory is multiplied by: a sanitizer keeps several bytes for each.
-MEMORY = 8 if b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes() else 1
+
+def memory_scale():
+    """What a limit of memory is multiplied by: a sanitizer keeps several bytes for each."""
+    return 8 if b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes() else 1
 
 
 def wait_for(condition, what, limit=30.0):
