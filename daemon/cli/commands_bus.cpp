@@ -54,7 +54,7 @@ void run_status(const Common& common) {
     if (const auto lost = count_of(*journal, "rows_lost"))
       fmt::print("journal: {} rows were lost to damage and could not be salvaged\n", lost);
   }
-  fmt::print("\nchannels:\n");
+  fmt::print("\nchannels (counted since the daemon's start):\n");
   const auto* channels = json::array_at(status, "channels");
   for (const auto& channel : channels ? *channels : json::array())
     print_channel(channel.as_object());

@@ -225,7 +225,7 @@ void add_try(CLI::App& app, Common& common) {
   command->add_option("FILE", options->library, "The plugin's .so, its manifest beside it")
       ->required();
   command->add_option("--set", options->settings, "key=value, once for each setting")->take_all();
-  command->add_option("--cursor", options->cursor, "Start after this cursor");
+  command->add_option("--cursor", options->cursor, "Start after this cursor, in Base64 as the last run printed it");
   command->add_option("--region", options->region, "Country of phone numbers without one, as US");
   command->add_option("--limit", options->limit, "Stop after so many items");
   command->add_flag("--trust", options->trust, "Load it whoever may write the file");

@@ -24,7 +24,7 @@ inline constexpr std::chrono::seconds kPatience{10};
 
 // What a limit of processor time is multiplied by: sanitizers cost.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr int kSlowness = 10;
+inline constexpr int kSlowness = 5;
 #else
 inline constexpr int kSlowness = 1;
 #endif
