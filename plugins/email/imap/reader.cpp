@@ -4,18 +4,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "imap/names.hpp"
+
 namespace voxbus::email::imap {
 namespace {
 
 constexpr std::size_t kKeep = 1 << 20;  // memory that stays for what comes next
 constexpr std::size_t kRoom = 1 << 16;  // for what follows a literal, and the next read
-
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
-std::string capitals(std::string_view text) {
-  std::string out{text};
-  std::transform(out.begin(), out.end(), out.begin(), upper);
-  return out;
-}
 
 std::optional<std::uint64_t> number_of(std::string_view digits) {
   std::uint64_t value = 0;
@@ -250,6 +245,11 @@ bool Value::is_atom(std::string_view word) const {
 std::optional<std::uint64_t> Value::number() const {
   if (kind != Kind::kAtom && kind != Kind::kString) return std::nullopt;
   return number_of(text);
+}
+
+std::uint32_t Value::number32() const {
+  const auto value = number();
+  return value && *value <= 0xFFFFFFFF ? static_cast<std::uint32_t>(*value) : 0;
 }
 
 bool Response::is_status() const {

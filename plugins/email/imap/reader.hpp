@@ -28,6 +28,8 @@ struct Value {
   bool is_atom(std::string_view word) const;
   // Digits alone, up to 2^64 - 1.
   std::optional<std::uint64_t> number() const;
+  // The same up to 2^32 - 1; 0 for anything else: no UID and no UIDVALIDITY is 0.
+  std::uint32_t number32() const;
 };
 
 struct Response {

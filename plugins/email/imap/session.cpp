@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "imap/session.hpp"
 
-#include <gsasl.h>
-#include <iconv.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
 #include <charconv>
 #include <map>
 
+#include "imap/names.hpp"
+#include "imap/sasl.hpp"
 #include "voxbus/text.hpp"
 
 namespace voxbus::email::imap {
@@ -21,14 +21,11 @@ constexpr std::uint64_t kMostBeforeLogin = 128 << 10;
 // What an answer may take. Beyond it is no answer but a flood: servers add news of their own, never
 // megabytes of it.
 constexpr std::uint64_t kShortAnswer = 1 << 20;
-constexpr std::uint64_t kLongAnswer = 8 << 20;
 constexpr std::size_t kMostListed = 20'000;
 constexpr std::size_t kLongestName = 1000;
 // An answer that does not come to its end at the speed of an old modem has stopped.
 constexpr auto kAnswerWithin = std::chrono::seconds{180};
 constexpr std::uint64_t kSlowest = 32 << 10;  // bytes a second
-// Of PBKDF2: a server could ask for hours of it.
-constexpr std::uint64_t kMostIterations = 2'000'000;
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -45,94 +42,7 @@ bool fits_in_quotes(std::string_view text) {
   return text.find_first_of(std::string_view{"\r\n\0", 3}) == text.npos;
 }
 
-std::string capitals(std::string_view text) {
-  std::string out{text};
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return out;
-}
-
-std::string converted(const std::string& text, const char* to, const char* from) {
-  iconv_t converter = ::iconv_open(to, from);
-  // Its way of saying that it cannot: (iconv_t)-1.
-  if (reinterpret_cast<std::intptr_t>(converter) == -1) return text;
-  std::string out(text.size() * 8 + 16, '\0');
-  char* in = const_cast<char*>(text.data());
-  std::size_t in_left = text.size();
-  char* at = out.data();
-  std::size_t out_left = out.size();
-  const bool done =
-      ::iconv(converter, &in, &in_left, &at, &out_left) != static_cast<std::size_t>(-1) &&
-      ::iconv(converter, nullptr, nullptr, &at, &out_left) != static_cast<std::size_t>(-1);
-  ::iconv_close(converter);
-  if (!done) return text;
-  out.resize(out.size() - out_left);
-  return out;
-}
-
-// GNU SASL, one exchange.
-class Exchange {
- public:
-  Exchange(const std::string& mechanism, const Login& login) {
-    if (::gsasl_init(&library_) != GSASL_OK) library_ = nullptr;
-    if (!library_ || ::gsasl_client_start(library_, mechanism.c_str(), &session_) != GSASL_OK) {
-      session_ = nullptr;
-      return;
-    }
-    set(GSASL_AUTHID, login.user);
-    set(GSASL_PASSWORD, login.password);
-  }
-  ~Exchange() {
-    if (session_) ::gsasl_finish(session_);
-    if (library_) ::gsasl_done(library_);
-  }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
-
-  // The answer to a challenge, both in Base64; nothing when the server's word cannot be right.
-  std::optional<std::string> step(const std::string& challenge) {
-    if (!session_ || wants_too_much(challenge)) return std::nullopt;
-    char* out = nullptr;
-    const int code = ::gsasl_step64(session_, challenge.c_str(), &out);
-    std::string answer = out ? out : "";
-    ::gsasl_free(out);
-    finished_ = code == GSASL_OK;
-    if (code != GSASL_OK && code != GSASL_NEEDS_MORE) return std::nullopt;
-    return answer;
-  }
-  bool has_begun() const { return session_ != nullptr; }
-  bool has_finished() const { return finished_; }
-
- private:
-  // SCRAM: "r=...,s=...,i=4096" says how long the password is to be stirred.
-  static bool wants_too_much(const std::string& challenge) {
-    char* text = nullptr;
-    std::size_t size = 0;
-    if (::gsasl_base64_from(challenge.data(), challenge.size(), &text, &size) != GSASL_OK)
-      return false;
-    const std::string words(text, size);
-    ::gsasl_free(text);
-    const auto at = words.rfind(",i=");
-    if (at == words.npos) return false;
-    std::uint64_t count = 0;
-    const auto [end, error] =
-        std::from_chars(words.data() + at + 3, words.data() + words.size(), count);
-    return error != std::errc{} || count > kMostIterations;
-  }
-  void set(Gsasl_property property, const std::string& value) {
-    (void)::gsasl_property_set(session_, property, value.c_str());
-  }
-  Gsasl* library_ = nullptr;
-  Gsasl_session* session_ = nullptr;
-  bool finished_ = false;
-};
-
 }  // namespace
-
-std::string wire_name(const std::string& name) { return converted(name, "UTF-7-IMAP", "UTF-8"); }
-std::string shown_name(const std::string& name) {
-  return to_utf8(converted(name, "UTF-8", "UTF-7-IMAP"));
-}
 
 Error Session::refused(const std::string& what, const Response& answer) const {
   return Error::retry(server_.shown() + " refuses " + what + ": " +
@@ -357,14 +267,6 @@ Result<std::vector<Listed>> Session::list(Context& context) {
   return out;
 }
 
-namespace {
-
-std::uint32_t small(const std::optional<std::uint64_t>& number) {
-  return number && *number <= 0xFFFFFFFF ? static_cast<std::uint32_t>(*number) : 0;
-}
-
-}  // namespace
-
 Result<std::vector<Standing>> Session::standing(const std::vector<std::string>& mailboxes,
                                                 Context& context) {
   std::vector<Standing> out(mailboxes.size());
@@ -379,8 +281,8 @@ Result<std::vector<Standing>> Session::standing(const std::vector<std::string>& 
     if (found == by_name.end()) return;
     const auto& items = response.values[1].items;
     for (std::size_t k = 0; k + 1 < items.size(); k += 2) {
-      if (items[k].is_atom("UIDVALIDITY")) found->second->validity = small(items[k + 1].number());
-      if (items[k].is_atom("UIDNEXT")) found->second->next = small(items[k + 1].number());
+      if (items[k].is_atom("UIDVALIDITY")) found->second->validity = items[k + 1].number32();
+      if (items[k].is_atom("UIDNEXT")) found->second->next = items[k + 1].number32();
     }
   };
   news_ = false;
@@ -414,8 +316,8 @@ Result<Standing> Session::examine(const std::string& mailbox, Context& context) 
         news = news || response.name == "STATUS";
         if (response.name == "EXISTS") out.exists = response.number.value_or(0);
         if (response.values.empty()) return;
-        if (response.code == "UIDVALIDITY") out.validity = small(response.values[0].number());
-        if (response.code == "UIDNEXT") out.next = small(response.values[0].number());
+        if (response.code == "UIDVALIDITY") out.validity = response.values[0].number32();
+        if (response.code == "UIDNEXT") out.next = response.values[0].number32();
       },
       context);
   if (!answer) return answer.error();
@@ -436,7 +338,7 @@ Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, std::uin
         if (response.name != "SEARCH") return;
         for (const Value& value : response.values) {
           // "5:*" names the last one also where that is below 5.
-          const auto uid = small(value.number());
+          const auto uid = value.number32();
           if (uid > 0 && uid >= first && (last == 0 || uid <= last)) out.push_back(uid);
         }
       },
@@ -446,117 +348,6 @@ Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, std::uin
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
-}
-
-namespace {
-
-// "5:9", which are all that there are.
-std::string range_of(const std::vector<std::uint32_t>& uids) {
-  return std::to_string(uids.front()) +
-         (uids.size() > 1 ? ":" + std::to_string(uids.back()) : std::string{});
-}
-
-// What a FETCH says of one mail. News of flags says neither size nor bytes.
-struct Said {
-  std::uint32_t uid = 0;
-  std::uint64_t size = 0;
-  std::optional<std::string> bytes;
-};
-std::optional<Said> said(Response& response) {
-  if (response.name != "FETCH" || response.values.empty()) return std::nullopt;
-  Said out;
-  auto& items = response.values[0].items;
-  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
-    if (items[i].is_atom("UID")) out.uid = small(items[i + 1].number());
-    if (items[i].is_atom("RFC822.SIZE")) out.size = items[i + 1].number().value_or(0);
-    // NIL is said of what is not there.
-    if (capitals(items[i].text.substr(0, 5)) == "BODY[" &&
-        items[i + 1].kind == Value::Kind::kString)
-      out.bytes = std::move(items[i + 1].text);
-  }
-  if (out.uid == 0) return std::nullopt;
-  return out;
-}
-
-}  // namespace
-
-Result<void> Session::ask_sizes(std::vector<std::uint32_t> uids, Context& context) {
-  auto tag = send("UID FETCH " + range_of(uids) + " (UID RFC822.SIZE)", context);
-  if (!tag) return tag.error();
-  sizes_.assign(uids.size(), 0);
-  sized_ = {std::move(*tag), std::move(uids)};
-  return {};
-}
-
-Result<std::vector<std::uint64_t>> Session::sizes(Context& context) {
-  allow(kLongAnswer + under_way());
-  auto answer = finish(
-      sized_.tag, [this](Response& response) { take_fetch(response); }, context);
-  sized_ = {};
-  if (!answer) return answer.error();
-  return std::exchange(sizes_, {});  // a refusal leaves them unsaid
-}
-
-Result<void> Session::ask(std::vector<std::uint32_t> uids, std::uint64_t bytes, Context& context) {
-  // One byte more than is taken shows that a mail is longer than its size said.
-  auto tag = send("UID FETCH " + range_of(uids) + " (UID BODY.PEEK[]<0." +
-                      std::to_string(most_bytes_ + 1) + ">)",
-                  context);
-  if (!tag) return tag.error();
-  asked_.push_back({std::move(*tag), std::move(uids), bytes, most_bytes_});
-  return {};
-}
-
-// Of what nobody asked for, and of a second answer, nothing is kept.
-void Session::take_fetch(Response& response) {
-  auto one = said(response);
-  if (one && one->size > 0) {
-    const auto& uids = sized_.uids;
-    const auto at = std::lower_bound(uids.begin(), uids.end(), one->uid);
-    if (at != uids.end() && *at == one->uid) sizes_[at - uids.begin()] = one->size;
-  }
-  if (!one || !one->bytes) return;
-  const auto asked = std::find_if(asked_.begin(), asked_.end(), [&](const Asked& each) {
-    return std::binary_search(each.uids.begin(), each.uids.end(), one->uid);
-  });
-  if (asked == asked_.end() || !asked->came.insert(one->uid).second) return;
-  Fetched mail{one->uid, std::move(*one->bytes), false};
-  if (mail.bytes.size() > asked->most) mail = {one->uid, {}, true};
-  asked->handed.mails.push_back(std::move(mail));
-}
-
-// What may come for all the fetches: servers guess at sizes, and one mail may be of any.
-std::uint64_t Session::under_way() const {
-  std::uint64_t bytes = asked_.empty() ? 0 : most_bytes_;
-  for (const Asked& each : asked_) bytes += 2 * each.bytes;
-  return bytes;
-}
-
-Result<Handed> Session::collect(Context& context) {
-  allow(kLongAnswer + under_way());
-  auto answer = finish(
-      asked_.front().tag, [this](Response& response) { take_fetch(response); }, context);
-  Handed out = std::move(asked_.front().handed);
-  asked_.pop_front();
-  if (!answer) return answer.error();
-  if (answer->name != "OK") {
-    out.refused = refused("to hand over mails", *answer).message;
-    out.for_now =
-        answer->code == "UNAVAILABLE" || answer->code == "INUSE" || answer->code == "LIMIT";
-  }
-  std::sort(out.mails.begin(), out.mails.end(),
-            [](const Fetched& a, const Fetched& b) { return a.uid < b.uid; });
-  return out;
-}
-
-Result<Handed> Session::piece(std::uint32_t uid, std::uint64_t from, std::uint32_t size,
-                              Context& context) {
-  auto tag = send("UID FETCH " + std::to_string(uid) + " (UID BODY.PEEK[]<" + std::to_string(from) +
-                      "." + std::to_string(size) + ">)",
-                  context);
-  if (!tag) return tag.error();
-  asked_.push_back({std::move(*tag), {uid}, size, size});
-  return collect(context);
 }
 
 Result<bool> Session::idle(std::chrono::milliseconds time, Context& context) {

@@ -22,6 +22,8 @@
 namespace voxbus::email::imap {
 
 inline constexpr std::uint32_t kLargestPiece = 1 << 20;
+// What an answer may take that names mails or mailboxes: beyond it is no answer but a flood.
+inline constexpr std::uint64_t kLongAnswer = 8 << 20;
 
 struct Listed {
   std::string name;                     // as the server writes it, in modified UTF-7
@@ -134,10 +136,5 @@ class Session {
   bool news_ = false;     // the server said so since somebody looked
   bool looking_ = false;  // a STATUS is an answer, and no news
 };
-
-// A mailbox's name on the wire and as people write it; names that are no proper modified UTF-7
-// stay.
-std::string wire_name(const std::string& name);
-std::string shown_name(const std::string& name);
 
 }  // namespace voxbus::email::imap

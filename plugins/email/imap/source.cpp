@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "imap/names.hpp"
 #include "kit/mail_bytes.hpp"
 #include "kit/sha256.hpp"
 
@@ -29,8 +30,9 @@ constexpr std::size_t kNeighbours = 3;      // that are asked
 constexpr auto kSilence = 60s;              // after so long a failure says nothing of a mail
 constexpr std::size_t kHead = 64 << 10;     // of an oversized mail
 constexpr auto kListEvery = 10min;
-// Servers end a wait of more than 29 minutes (RFC 2177); routers forget connections much earlier.
-constexpr auto kLongestIdle = 9min;
+// Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier, and
+// a server whose index is taken away under it tells nothing any more: a look is one round trip.
+constexpr auto kLongestIdle = 1min;
 
 // A mailbox in the cursor: short, whatever its name.
 std::string place_key(const std::string& mailbox) { return kit::sha256_hex(mailbox).substr(0, 16); }
@@ -73,18 +75,16 @@ bool Source::load(std::string_view cursor) {
 
 Source::Place& Source::place(const std::string& mailbox) { return places_[place_key(mailbox)]; }
 
-void Source::drop_session() { session_.reset(); }
-
 Result<Batch> Source::poll(const Cursor& since, Context& context) {
   try {
     auto batch = read_on(since, context);
-    if (!batch) drop_session();
+    if (!batch) session_.reset();
     return batch;
   } catch (const Stopped&) {
-    drop_session();
+    session_.reset();
     return Batch{};
   } catch (...) {
-    drop_session();
+    session_.reset();
     throw;
   }
 }
@@ -93,7 +93,7 @@ Result<Batch> Source::read_on(const Cursor& since, Context& context) {
   if (since.bytes != reached_) {
     if (!load(since.bytes)) return Error::permanent("the cursor was not made by this channel");
     reached_ = since.bytes;
-    drop_session();
+    session_.reset();
   }
   for (;;) {
     if (!session_) {
@@ -516,7 +516,7 @@ Result<Batch> Source::take_group(Context& context) {
     if (open == 0) open = uid;
   }
   if (open == 0 && handed) return batch;
-  drop_session();
+  session_.reset();
   // At once where a new connection may help, later where it needs time.
   if (open == 0 || !batch.items.empty() || !waits) return batch;
   return Error::retry(why + " (mail " + std::to_string(open) + " of mailbox '" +

@@ -80,7 +80,6 @@ class Source final : public MailSource {
   Result<void> ask_neighbour(Context& context);
   Item set_aside(std::uint32_t uid, const Doubt& doubt);
   void pass(std::uint32_t uid);
-  void drop_session();
   bool refused_mailbox(const std::string& mailbox, const Error& error);
 
   bool load(std::string_view cursor);
