@@ -9,6 +9,7 @@ How it is bad, all at any time:
                                       left out, answered NO, or over which the connection ends
   capabilities, idles, says_next      what it can, whether IDLE is true, whether UIDNEXT is said
   refused_mailboxes, silent_mailboxes not opened; not to be looked at by STATUS
+  stale_mailboxes                     by name, the last login to which it is refused
   byte_by_byte, answers_before_bye    how it sends, and how many commands a connection lives
   swaps                               of two FETCH commands that are there it answers the second first
 """
@@ -56,6 +57,7 @@ class ImapServer:
         self.tls, self.certificate, self.user, self.password = tls, certificate, user, password
         self.on, self.sizes = {}, {}
         self.withheld, self.refused, self.hangs, self.refused_mailboxes, self.silent_mailboxes = set(), set(), set(), set(), set()
+        self.stale_mailboxes = {}
         self.capabilities = "IMAP4rev1 AUTH=PLAIN IDLE"
         self.idles = self.says_next = True
         self.byte_by_byte, self.answers_before_bye, self.swaps = False, None, False
@@ -254,6 +256,7 @@ class Session:
             return
         self.logged_in = True
         self.server.logins += 1
+        self.number = self.server.logins
         self.ok(tag)
 
     def notify(self, tag):
@@ -267,17 +270,20 @@ class Session:
     def status(self, tag, name):
         name = unquoted(name)
         mailbox = self.server.mailboxes.get(name)
-        if not mailbox or name in self.server.silent_mailboxes | self.server.refused_mailboxes:
+        if not mailbox or name in self.server.silent_mailboxes or self.refuses(name):
             self.send(f"{tag} NO not this one\r\n")
             return
         following = f" UIDNEXT {mailbox.next}" if self.server.says_next else ""
         self.send(f"* STATUS {quoted(name)} (UIDVALIDITY {mailbox.validity}{following})\r\n")
         self.ok(tag)
 
+    def refuses(self, name):
+        return name in self.server.refused_mailboxes or self.number <= self.server.stale_mailboxes.get(name, 0)
+
     def examine(self, tag, name):
         name = unquoted(name)
         self.mailbox = None
-        if name not in self.server.mailboxes or name in self.server.refused_mailboxes:
+        if name not in self.server.mailboxes or self.refuses(name):
             self.send(f"{tag} NO no such mailbox for you\r\n")
             return
         self.mailbox = self.server.mailboxes[name]

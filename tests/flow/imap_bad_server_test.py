@@ -3,6 +3,7 @@
 """The IMAP source against servers gone bad: what they send is cut at its limit, no password goes out
 in clear, memory stays flat, the channel says what is wrong, and what can be read is read once."""
 import base64
+import itertools
 import pathlib
 import shutil
 import sys
@@ -347,7 +348,7 @@ class BadServer(unittest.TestCase):
         server.deliver(mails("later")[0], "Quiet")
         server.deliver(mails("soon")[0])
         self.wait_for_titles("support", "first", "shop", "quiet", "later", "soon")
-        self.assertEqual(server.logins, 1, "on one connection")
+        self.assertEqual(server.logins, 2, "asked for once more on a new connection")
         server.refused_mailboxes = set()
         self.wait_for_titles("support", "first", "shop", "quiet", "later", "soon", "closed")
         self.daemon.wait_for_state("support", "up")
@@ -359,7 +360,25 @@ class BadServer(unittest.TestCase):
         self.degraded("support", "mailbox INBOX")
         server.deliver(mails("later")[0], "Shop")
         self.wait_for_titles("support", "shop", "later")
-        self.assertEqual(server.logins, 1)
+        self.assertEqual(server.logins, 2, "asked for once more on a new connection")
+
+    def test_a_mailbox_that_only_an_old_session_cannot_see_is_read_in_a_new_one(self):
+        boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}
+        one = self.server("one", boxes, settings={"check_every": "1h"}, stale_mailboxes={"Shop": 1})
+        # That goes on being refused: connections must not come one behind the other.
+        often = self.server("often", {"INBOX": Mailbox(mails("a")), "Shop": Mailbox(mails("b"))})
+        refusals = itertools.count()
+        often.on["EXAMINE"] = lambda s, tag, name: "Shop" in name and next(refusals) % 2 == 0 and (s.send(f"{tag} NO not now\r\n") or True)
+        self.daemon.start()
+        self.wait_for_titles("one", "first", "shop", limit=20)
+        self.assertEqual(one.logins, 2)
+        self.wait_for_titles("often", "a", "b")
+        self.daemon.wait_for_state("often", "up")
+        begun, before = time.monotonic(), often.logins
+        for number in range(12):
+            often.deliver(mails(f"later {number}")[0], "Shop")
+            self.daemon.wait_for_events(5 + number)
+        self.assertLessEqual(often.logins - before, 2 + (time.monotonic() - begun) / 0.2)
 
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}

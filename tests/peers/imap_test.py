@@ -76,7 +76,7 @@ class Imap(WithServer):
         for path in (self.dovecot.mail / "bulk").glob("dovecot-uidvalidity*"):
             path.unlink()
         self.dovecot.fill("bulk", [mail("after@example.org", "after", "words")])
-        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 120)
+        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 200)
         self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
 
     def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):
@@ -193,7 +193,7 @@ class SecondMake(WithServer):
             self.assertEqual(imap.uid("SEARCH", None, "SEEN")[1], [b""], "nothing was marked as read")
         self.cyrus.make_anew("bulk")
         self.cyrus.fill("bulk", [*mails[:len(mails) // 2], mail("after@example.org", "after", "words")])
-        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 120)
+        wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 200)
         self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
 
     def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):

@@ -30,8 +30,8 @@ constexpr std::size_t kNeighbours = 3;      // that are asked
 constexpr auto kSilence = 60s;              // after so long a failure says nothing of a mail
 constexpr std::size_t kHead = 64 << 10;     // of an oversized mail
 constexpr auto kListEvery = 10min;
-// Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier, and
-// a server whose index is taken away under it tells nothing any more: a look is one round trip.
+// Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier,
+// and a server whose index is taken away under it tells nothing any more: a look is one round trip.
 constexpr auto kLongestIdle = 1min;
 
 // A mailbox in the cursor: short, whatever its name.
@@ -138,7 +138,7 @@ Result<void> Source::connect(Context& context) {
   sized_.clear();
   asked_ = 0;
   present_.clear();
-  reading_ = looked_ = false;
+  reading_ = looked_ = is_refused_anew_ = false;
   auto session = std::make_unique<Session>(account_.server, options_.max_item.bytes);
   if (auto opened = session->open(account_.login, context); !opened) return opened;
   session_ = std::move(session);
@@ -194,7 +194,7 @@ Result<void> Source::list(Context& context) {
 // True when the mailbox, and not the session, is what failed: it is told, and the others go on.
 bool Source::refused_mailbox(const std::string& mailbox, const Error& error) {
   if (!session_->is_usable()) return false;
-  trouble_[mailbox] = error.message;
+  if (trouble_.insert_or_assign(mailbox, error.message).second) is_refused_anew_ = true;
   return true;
 }
 
@@ -209,6 +209,16 @@ Result<std::optional<Standing>> Source::open(const std::string& mailbox, Context
   present_ = mailbox;
   trouble_.erase(mailbox);
   return std::optional<Standing>{*standing};
+}
+
+// Servers keep a picture of a mailbox as long as a session lasts: where it no longer holds, as
+// after an index that was deleted, they refuse the mailbox until the session ends. So one that was
+// not refused before is asked for once more on a new connection; one that stays refused, now and
+// then.
+bool Source::needs_new_session() const {
+  const auto now = Clock::now();
+  if (is_refused_anew_ && now - renewed_ >= account_.check_every) return true;
+  return !trouble_.empty() && now - listed_ > kListEvery;
 }
 
 // In the first mailbox that opens: whoever waits hears of that one. False where something came
@@ -239,8 +249,13 @@ Result<void> Source::wait_for_news(Context& context) {
 
 // Waits for news, unless nobody looked yet, and finds out where they are.
 Result<void> Source::look_for_news(Context& context) {
-  if (looked_) {
+  if (looked_ && !needs_new_session()) {
     if (auto waited = wait_for_news(context); !waited) return waited;
+  }
+  if (looked_ && needs_new_session()) {
+    renewed_ = Clock::now();
+    session_.reset();
+    return {};
   }
   looked_ = true;
   if (Clock::now() - listed_ > kListEvery) {
