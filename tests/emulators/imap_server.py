@@ -30,7 +30,7 @@ COMMANDS = [
     ("NOTIFY", r" SET \(selected \(MessageNew \(UID\) MessageExpunge\)\) \(personal \(MessageNew MessageExpunge\)\)", "after"),
     ("LIST", r' "" "\*"', "after"), ("STATUS", rf" ({NAME}) \(UIDVALIDITY UIDNEXT\)", "after"),
     ("EXAMINE", rf" ({NAME})", "after"), ("IDLE", r"", "after"),
-    ("UID SEARCH", r" UID ([1-9]\d{0,9}):([1-9]\d{0,9}|\*)", "open"),
+    ("UID SEARCH", r" UID (?:([1-9]\d{0,9}):([1-9]\d{0,9})|\*)", "open"),
     ("UID FETCH", r" ([1-9]\d{0,9})(?::([1-9]\d{0,9}))? \(UID (RFC822\.SIZE|BODY\.PEEK\[\]<(\d{1,10})\.([1-9]\d{0,9})>)\)", "open"),
 ]
 
@@ -296,8 +296,8 @@ class Session:
 
     def uid_search(self, tag, first, last):
         uids = sorted(self.mailbox.mails)
-        end = max(uids, default=0) if last == "*" else int(last)
-        low, high = sorted((int(first), end))  # "5:*" names the last one also where that is below 5
+        highest = max(uids, default=0)  # "*"
+        low, high = sorted((int(first or highest), int(last or highest)))
         self.send("* SEARCH" + "".join(f" {uid}" for uid in uids if low <= uid <= high) + "\r\n")
         self.ok(tag)
 

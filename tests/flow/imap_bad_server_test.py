@@ -458,17 +458,17 @@ class BadServer(unittest.TestCase):
         box = Mailbox(mails("a"))
         box.next = 250_000
         box.add(mails("b")[0])
-        server = self.server("support", {"INBOX": box})
-
-        def examine(session, tag, words):
-            session.mailbox, session.told = box, len(box.mails)
-            session.send(f"* 150000 EXISTS\r\n* OK [UIDVALIDITY 1000]\r\n* OK [UIDNEXT {box.next}]\r\n")
-            session.ok(tag)
-        server.on["EXAMINE"] = examine
+        parts = ["UID SEARCH UID 1:100000", "UID SEARCH UID 100001:200000", "UID SEARCH UID 200001:250000"]
+        for name, following in {"said": f"* OK [UIDNEXT {box.next}]\r\n", "unsaid": ""}.items():
+            def examine(session, tag, words, following=following):
+                session.mailbox, session.told = box, len(box.mails)
+                session.send(f"* 150000 EXISTS\r\n* OK [UIDVALIDITY 1000]\r\n{following}")
+                session.ok(tag)
+            self.server(name, {"INBOX": box}, says_next=bool(following)).on["EXAMINE"] = examine
         self.daemon.start()
-        self.wait_for_titles("support", "a", "b")
-        searches = [one for one in server.commands if "SEARCH" in one]
-        self.assertEqual(searches[:3], ["UID SEARCH UID 1:100000", "UID SEARCH UID 100001:200000", "UID SEARCH UID 200001:250000"])
+        for name, asked in {"said": parts, "unsaid": ["UID SEARCH UID *", *parts]}.items():
+            self.wait_for_titles(name, "a", "b")
+            self.assertEqual([one for one in self.servers[name].commands if "SEARCH" in one][:len(asked)], asked)
 
     def test_a_login_that_is_refused_names_who_and_is_not_tried_at_once_again(self):
         server = self.server("support", password="another")

@@ -10,6 +10,8 @@
 
 namespace {
 
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using voxbus::Json;
@@ -40,7 +42,7 @@ TEST(MailReader, ReadsAnOrdinaryMail) {
   ASSERT_FALSE(mail.unreadable);
   EXPECT_EQ(mail.record.author.handle, "mailto:Nora@Example.org");
   EXPECT_EQ(mail.record.author.name, "Nora Ørsted");
-  EXPECT_THAT(mail.record.author.addresses, ::testing::ElementsAre("mailto:ada@example.org"));
+  EXPECT_THAT(mail.record.author.addresses, ElementsAre("mailto:ada@example.org"));
   EXPECT_EQ(mail.record.title, "Lamp 😡");
   EXPECT_EQ(mail.record.text, "My lamp is dark.");
   EXPECT_EQ(mail.record.conversation, "first@example.org");
@@ -50,6 +52,44 @@ TEST(MailReader, ReadsAnOrdinaryMail) {
       mail.record.json(),
       HasSubstr(R"("native":{"ids":{"message_id":"m1@example.org"},"to":["support@example.org",)"
                 R"("a@example.org","b@example.org"],"auto_submitted":"no","list_id":)"));
+}
+
+// Which mail each block repeats; "-" where the mail does not say.
+std::vector<std::string> repeats(const std::string& headers, const std::string& words) {
+  std::vector<std::string> out;
+  for (const auto& quoted : read("From: a@example.org\n" + headers + "\n" + words).record.quoted)
+    out.push_back(quoted.native_id.empty() ? "-" : quoted.native_id);
+  return out;
+}
+
+TEST(MailReader, NamesTheMailThatAQuoteRepeats) {
+  const std::string one = "In-Reply-To: <q1@example.org>\n";
+  const std::string two = "In-Reply-To: <q1@example.org> <q2@example.org>\n";
+  const std::string nora = "Nora wrote:\n> Is it dark?\n";
+  const std::string ada = "Ada wrote:\n> Is it lit?\n";
+  EXPECT_THAT(repeats(one, nora + "\nYes.\n"), ElementsAre("q1@example.org"));
+  EXPECT_THAT(repeats(one, nora + "\nYes.\n> And now?\n\nNo.\n"),
+              ElementsAre("q1@example.org", "q1@example.org"));
+  EXPECT_THAT(repeats(one, "> Is it dark?\n>> Was it?\n\nYes.\n"),
+              ElementsAre("q1@example.org", "-"));
+  EXPECT_THAT(repeats(two, nora + "\nYes.\n\n" + ada + "\nNo.\n"),
+              ElementsAre("q1@example.org", "q2@example.org"));
+  // Which of the two is answered nobody says.
+  EXPECT_THAT(repeats(one, nora + "\nYes.\n\n" + ada + "\nNo.\n"), ElementsAre("-", "-"));
+  EXPECT_THAT(repeats(two, nora + "\nYes.\n"), ElementsAre("q1@example.org"));
+  EXPECT_THAT(repeats("", nora + "\nYes.\n"), ElementsAre("-"));
+}
+
+// Who forwards a mail in an answer does not answer the forwarded one.
+TEST(MailReader, NamesNoMailForWhatIsForwarded) {
+  const std::string forwarded =
+      "-------- Forwarded Message --------\nFrom: Nora <nora@example.org>\nSubject: Dark\n"
+      "Date: Mon, 5 Jan 2026 10:00:00 +0000\n\nIt is dark.\n";
+  EXPECT_THAT(repeats("In-Reply-To: <q1@example.org>\n", "See below.\n\n" + forwarded),
+              Each(std::string{"-"}));
+  EXPECT_THAT(repeats("In-Reply-To: <q1@example.org>\n",
+                      "Ada wrote:\n> Is it lit?\n\nSee below.\n\n" + forwarded),
+              ElementsAre("q1@example.org", "-"));
 }
 
 TEST(MailReader, PrefersPlainTextAndNamesTheFiles) {

@@ -330,23 +330,33 @@ Result<Standing> Session::examine(const std::string& mailbox, Context& context) 
 
 Result<std::vector<std::uint32_t>> Session::search(std::uint32_t first, std::uint32_t last,
                                                    Context& context) {
+  auto out = search(std::to_string(first) + ":" + std::to_string(last), context);
+  if (!out) return out;
+  std::erase_if(*out, [&](std::uint32_t uid) { return uid < first || uid > last; });
+  std::sort(out->begin(), out->end());
+  out->erase(std::unique(out->begin(), out->end()), out->end());
+  return out;
+}
+
+Result<std::uint32_t> Session::last_uid(Context& context) {
+  auto found = search("*", context);
+  if (!found) return found.error();
+  return found->empty() ? 0 : *std::max_element(found->begin(), found->end());
+}
+
+Result<std::vector<std::uint32_t>> Session::search(const std::string& uids, Context& context) {
   std::vector<std::uint32_t> out;
   auto answer = command(
-      "UID SEARCH UID " + std::to_string(first) + ":" + (last > 0 ? std::to_string(last) : "*"),
-      kLongAnswer,
+      "UID SEARCH UID " + uids, kLongAnswer,
       [&](Response& response) {
         if (response.name != "SEARCH") return;
         for (const Value& value : response.values) {
-          // "5:*" names the last one also where that is below 5.
-          const auto uid = value.number32();
-          if (uid > 0 && uid >= first && (last == 0 || uid <= last)) out.push_back(uid);
+          if (const auto uid = value.number32(); uid > 0) out.push_back(uid);
         }
       },
       context);
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to search", *answer);
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

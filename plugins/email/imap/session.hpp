@@ -69,9 +69,11 @@ class Session {
   Result<std::vector<Standing>> standing(const std::vector<std::string>& mailboxes,
                                          Context& context);
   Result<Standing> examine(const std::string& mailbox, Context& context);
-  // The UIDs from `first` to `last`, ascending, of the mailbox that was examined; 0: to the end.
+  // The UIDs from `first` to `last`, ascending, of the mailbox that was examined.
   Result<std::vector<std::uint32_t>> search(std::uint32_t first, std::uint32_t last,
                                             Context& context);
+  // The highest UID in it; 0: it is empty.
+  Result<std::uint32_t> last_uid(Context& context);
   // Their sizes: ask_sizes() sends the command at once, sizes() reads its answer, in the order of
   // the UIDs; 0 where the server says none: gone meanwhile, or simply not said. The UIDs are all
   // that there are between the first and the last. One such question at a time.
@@ -109,6 +111,7 @@ class Session {
   Result<Response> finish(const std::string& tag, const OnData& on_data, Context& context);
   Result<Response> command(std::string_view text, std::uint64_t allowed, const OnData& on_data,
                            Context& context);
+  Result<std::vector<std::uint32_t>> search(const std::string& uids, Context& context);
   void take_fetch(Response& response);
   std::uint64_t under_way() const;
   void note_capabilities(const std::vector<Value>& values);

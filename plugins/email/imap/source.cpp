@@ -2,12 +2,8 @@
 #include "imap/source.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "imap/names.hpp"
-#include "kit/mail_bytes.hpp"
-#include "kit/sha256.hpp"
 
 namespace voxbus::email::imap {
 namespace {
@@ -15,65 +11,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr std::string_view kCursorVersion = "i1";
-constexpr std::size_t kMostMailboxes = 1500;  // whose places fit into a cursor
-constexpr std::size_t kSizesAtOnce = 1024;
-constexpr std::size_t kGroupsAhead = 2;  // asked for beyond the one that is read
-constexpr std::size_t kGroupItems = 256;
-constexpr std::uint64_t kGroupBytes = 2 << 20;
-constexpr std::uint64_t kUnsaidSize = 256 << 10;  // what a mail counts of which no size is said
-constexpr std::uint64_t kWindow = 100'000;        // UIDs that are searched for at once
-constexpr std::uint64_t kLastUid = 0xFFFFFFFF;
-constexpr std::uint64_t kLargest = std::uint64_t{1} << 30;  // of a mail that is read to its end
-constexpr std::uint32_t kNeighbour = 1024;  // bytes of a mail that show that others come
-constexpr std::size_t kNeighbours = 3;      // that are asked
-constexpr auto kSilence = 60s;              // after so long a failure says nothing of a mail
-constexpr std::size_t kHead = 64 << 10;     // of an oversized mail
+constexpr std::uint64_t kWindow = 100'000;  // UIDs that are searched for at once
 constexpr auto kListEvery = 10min;
 // Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier,
 // and a server whose index is taken away under it tells nothing any more: a look is one round trip.
 constexpr auto kLongestIdle = 1min;
 
-// A mailbox in the cursor: short, whatever its name.
-std::string place_key(const std::string& mailbox) { return kit::sha256_hex(mailbox).substr(0, 16); }
-
 }  // namespace
 
 Source::Source(Account account, ReadOptions options)
     : account_{std::move(account)}, options_{std::move(options)} {}
-
-std::string Source::cursor() const {
-  std::string out{kCursorVersion};
-  for (const auto& [key, place] : places_) {
-    if (place.validity == 0) continue;
-    out += ' ' + key + ' ' + std::to_string(place.validity) + ' ' + std::to_string(place.next);
-  }
-  return out;
-}
-
-bool Source::load(std::string_view cursor) {
-  places_.clear();
-  if (cursor.empty()) return true;
-  if (!cursor.starts_with(kCursorVersion)) return false;
-  cursor.remove_prefix(kCursorVersion.size());
-  while (!cursor.empty()) {
-    if (cursor.size() < 18 || cursor[0] != ' ' || cursor[17] != ' ') return false;
-    Place& place = places_[std::string{cursor.substr(1, 16)}];
-    cursor.remove_prefix(17);
-    const auto take = [&](auto& number) {
-      if (!cursor.starts_with(' ')) return false;
-      const auto [end, error] =
-          std::from_chars(cursor.data() + 1, cursor.data() + cursor.size(), number);
-      if (error != std::errc{}) return false;
-      cursor.remove_prefix(static_cast<std::size_t>(end - cursor.data()));
-      return true;
-    };
-    if (!take(place.validity) || !take(place.next) || place.next > kLastUid + 1) return false;
-  }
-  return true;
-}
-
-Source::Place& Source::place(const std::string& mailbox) { return places_[place_key(mailbox)]; }
 
 Result<Batch> Source::poll(const Cursor& since, Context& context) {
   try {
@@ -91,7 +38,8 @@ Result<Batch> Source::poll(const Cursor& since, Context& context) {
 
 Result<Batch> Source::read_on(const Cursor& since, Context& context) {
   if (since.bytes != reached_) {
-    if (!load(since.bytes)) return Error::permanent("the cursor was not made by this channel");
+    if (!places_.load(since.bytes))
+      return Error::permanent("the cursor was not made by this channel");
     reached_ = since.bytes;
     session_.reset();
   }
@@ -107,12 +55,16 @@ Result<Batch> Source::read_on(const Cursor& since, Context& context) {
       if (reading_) ++failures_[present_];
       return batch;
     }
-    const std::string now = cursor();
-    if (batch->items.empty() && (now == *reached_ || now == kCursorVersion)) continue;
-    batch->cursor.bytes = reached_.emplace(now);
+    if (batch->items.empty() && !has_moved()) continue;
+    batch->cursor.bytes = reached_.emplace(places_.cursor());
     batch->more = true;
     return batch;
   }
+}
+
+bool Source::has_moved() const {
+  const std::string now = places_.cursor();
+  return now != *reached_ && !Places::is_empty(now);
 }
 
 // The next group; empty where only the place moved, or something has to be done again.
@@ -122,7 +74,7 @@ Result<Batch> Source::read_some(Context& context) {
     if (!begun) return begun.error();
     if (!*begun) {
       // Nothing is left: what was examined in vain is remembered before anybody waits.
-      if (const std::string now = cursor(); now == *reached_ || now == kCursorVersion) {
+      if (!has_moved()) {
         if (auto looked = look_for_news(context); !looked) return looked.error();
       }
       return Batch{};
@@ -181,9 +133,7 @@ Result<void> Source::list(Context& context) {
   listed_ = Clock::now();
   // Places of mailboxes that are gone stay, should they come back, as long as the cursor has room.
   if (places_.size() > kMostMailboxes) {
-    std::map<std::string, Place> kept;
-    for (const std::string& name : mailboxes_) kept[place_key(name)] = place(name);
-    places_ = std::move(kept);
+    places_.keep_only(mailboxes_);
   }
   std::erase_if(trouble_, [&](const auto& one) {
     return std::find(mailboxes_.begin(), mailboxes_.end(), one.first) == mailboxes_.end();
@@ -230,7 +180,7 @@ Result<void> Source::wait_for_news(Context& context) {
     auto opened = open(mailbox, context);
     if (!opened) return opened.error();
     if (!*opened) continue;
-    const Place& before = place(mailbox);
+    const Place& before = places_.of(mailbox);
     if ((*opened)->validity != before.validity || (*opened)->next > before.next) return {};
     break;
   }
@@ -266,7 +216,7 @@ Result<void> Source::look_for_news(Context& context) {
   std::vector<std::string> news;
   for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
     const Standing& now = (*standing)[i];
-    const Place& before = place(mailboxes_[i]);
+    const Place& before = places_.of(mailboxes_[i]);
     // One that is not told of may open nevertheless.
     if (now.validity != before.validity || now.next == 0 || now.next != before.next)
       news.push_back(mailboxes_[i]);
@@ -310,7 +260,7 @@ Result<bool> Source::begin_mailbox(Context& context) {
 }
 
 void Source::begin_reading(const Standing& standing, Context& context) {
-  Place& at = place(present_);
+  Place& at = places_.of(present_);
   if (at.validity != standing.validity) {
     at = {standing.validity, 1};
     doubts_.passed(place_key(present_), kLastUid + 1);
@@ -321,7 +271,8 @@ void Source::begin_reading(const Standing& standing, Context& context) {
                                         "' went back: it is read from its start");
     at.next = 1;
   }
-  present_next_ = standing.next;
+  // Behind the last possible UID none can be said.
+  present_next_ = standing.next < kLastUid ? standing.next : 0;
   search_from_ = at.next;
   // Few mails may have UIDs that are far from each other.
   window_ = standing.exists > kWindow ? kWindow : kLastUid;
@@ -333,218 +284,27 @@ void Source::begin_reading(const Standing& standing, Context& context) {
 // Searches for more of the present mailbox, or ends it. In windows: an answer may not be longer
 // than a line.
 Result<void> Source::search_on(Context& context) {
-  // Behind the last possible UID none can be said.
-  const bool is_said = present_next_ != 0 && present_next_ < kLastUid;
-  const std::uint64_t end = is_said ? present_next_ - 1u : kLastUid;
-  if (search_from_ > end) {
+  Place& at = places_.of(present_);
+  if (present_next_ == 0) {
+    auto last = session_->last_uid(context);
+    if (!last) return last.error();
+    present_next_ = std::max(at.next, std::uint64_t{*last} + 1);
+  }
+  if (search_from_ >= present_next_) {
     // All was brought; UIDs that were given and are gone need not be looked for.
-    Place& at = place(present_);
-    at.next = std::max<std::uint64_t>(at.next, present_next_);
+    at.next = std::max(at.next, present_next_);
     doubts_.passed(place_key(present_), at.next);
     failures_.erase(present_);
     reading_ = false;
     return {};
   }
-  const auto last = std::min(end, search_from_ + window_ - 1);
+  const auto last = std::min(present_next_, search_from_ + window_) - 1;
   auto found = session_->search(static_cast<std::uint32_t>(search_from_),
-                                is_said ? static_cast<std::uint32_t>(last) : 0, context);
+                                static_cast<std::uint32_t>(last), context);
   if (!found) return found.error();
   uids_.assign(found->begin(), found->end());
-  search_from_ = is_said ? last + 1 : kLastUid + 1;
+  search_from_ = last + 1;
   return {};
-}
-
-// Of the next UIDs; ahead of time, because some servers read each mail to know its size.
-Result<void> Source::ask_sizes(Context& context) {
-  if (!sized_.empty() || uids_.empty()) return {};
-  while (!uids_.empty() && sized_.size() < kSizesAtOnce) {
-    sized_.push_back(uids_.front());
-    uids_.pop_front();
-  }
-  return session_->ask_sizes(sized_, context);
-}
-
-// Cuts the next UIDs into groups by their sizes. No mails may be under way.
-Result<void> Source::plan(Context& context) {
-  if (auto asked = ask_sizes(context); !asked) return asked;
-  auto sizes = session_->sizes(context);
-  if (!sizes) return sizes.error();
-  const std::vector<std::uint32_t> some = std::exchange(sized_, {});
-  bool fresh = true;
-  for (std::size_t i = 0; i < some.size(); ++i) {
-    const std::uint64_t size = (*sizes)[i] > 0 ? (*sizes)[i] : kUnsaidSize;
-    const Doubt* doubt = doubts_.find(place_key(present_), some[i]);
-    if (size > options_.max_item.bytes || (doubt && doubt->needs_care())) {
-      groups_.push_back({{some[i]},
-                         size,
-                         size > options_.max_item.bytes || doubt->in_pieces || doubt->failed > 0});
-      fresh = true;
-      continue;
-    }
-    if (fresh || groups_.back().uids.size() >= kGroupItems ||
-        groups_.back().bytes + size > kGroupBytes) {
-      groups_.emplace_back();
-      fresh = false;
-    }
-    groups_.back().uids.push_back(some[i]);
-    groups_.back().bytes += size;
-  }
-  return {};
-}
-
-// Doubtful ones are asked for one by one, so that it is clear over whom a connection ends.
-Result<void> Source::ask_ahead(Context& context) {
-  const std::string key = place_key(present_);
-  while (asked_ < groups_.size() && asked_ <= kGroupsAhead && !groups_[asked_].in_pieces) {
-    const Group& group = groups_[asked_];
-    const Doubt* doubt = doubts_.find(key, group.uids.front());
-    const bool is_doubtful = doubt && doubt->needs_care();
-    if (is_doubtful && asked_ > 0) break;
-    if (auto asked = session_->ask(group.uids, group.bytes, context); !asked) return asked;
-    ++asked_;
-    if (is_doubtful) break;
-  }
-  return {};
-}
-
-// Whether the server hands over others, said before it is asked for a doubtful one: that may cost
-// the connection.
-Result<void> Source::ask_neighbour(Context& context) {
-  const std::string key = place_key(present_);
-  const std::uint32_t doubtful = groups_.front().uids.front();
-  const Doubt* doubt = doubts_.find(key, doubtful);
-  if (!doubt || !doubt->needs_care()) return {};
-  std::vector<std::pair<unsigned, std::uint32_t>> neighbours;  // how doubtful, and which
-  const auto add = [&](std::uint32_t uid) {
-    const Doubt* other = doubts_.find(key, uid);
-    if (uid != 0 && uid != doubtful)
-      neighbours.emplace_back(other ? other->failed * 100 + other->refused + other->missing : 0,
-                              uid);
-  };
-  add(good_);
-  for (const Group& other : groups_) add(other.uids.back());
-  if (!sized_.empty()) add(sized_.front());
-  if (!uids_.empty()) add(uids_.front());
-  std::stable_sort(neighbours.begin(), neighbours.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  neighbours.resize(std::min(neighbours.size(), kNeighbours));
-  bool comes = false;
-  for (const auto& [unused, uid] : neighbours) {
-    auto piece = session_->piece(uid, 0, kNeighbour, context);
-    if (!piece) {
-      doubts_.note(key, uid, Withheld::kFailed, piece.error().message);
-      return piece.error();
-    }
-    comes = !piece->mails.empty();
-    if (comes) break;
-  }
-  doubts_.of(key, doubtful).others_come = comes;
-  return {};
-}
-
-void Source::pass(std::uint32_t uid) {
-  place(present_).next = std::uint64_t{uid} + 1;
-  doubts_.passed(place_key(present_), place(present_).next);
-}
-
-// In pieces, so that memory does not grow with it: its id is of all of its bytes. What turns out to
-// be no larger than others is brought as they are.
-Result<Handed> Source::take_in_pieces(std::uint32_t uid, Batch& batch, Context& context) {
-  kit::MailDigest digest;
-  std::string bytes;
-  std::uint64_t size = 0;
-  for (bool is_last = false; !is_last;) {
-    auto piece = session_->piece(uid, size, kLargestPiece, context);
-    if (!piece || piece->refused || piece->mails.empty()) return piece;
-    const Fetched& part = piece->mails.front();
-    if (part.is_cut) return Error::retry("the mail server hands over more than was asked for");
-    digest.update(part.bytes);
-    size += part.bytes.size();
-    bytes += part.bytes;
-    if (size > options_.max_item.bytes && bytes.size() > kHead) {
-      bytes.resize(kHead);
-      bytes.shrink_to_fit();
-    }
-    is_last = part.bytes.size() < kLargestPiece || size >= kLargest;
-  }
-  if (size > options_.max_item.bytes) {
-    batch.items.push_back(oversized_item(digest.hex(), bytes, size, options_));
-  } else if (!add_mail(batch, bytes, options_, context)) {
-    throw Stopped{};
-  }
-  return Handed{.mails = {Fetched{.uid = uid}}};
-}
-
-// What is handed over is brought, up to the first mail of which it is not known what becomes of it.
-// From there on a new connection is asked.
-Result<Batch> Source::take_group(Context& context) {
-  const std::string key = place_key(present_);
-  if (asked_ == 0) {
-    if (auto asked = ask_neighbour(context); !asked) return asked.error();
-  }
-  if (auto asked = ask_ahead(context); !asked) return asked.error();
-  if (groups_.size() <= kGroupsAhead + 1) {
-    if (auto asked = ask_sizes(context); !asked) return asked.error();
-  }
-  const Group group = std::move(groups_.front());
-  groups_.pop_front();
-  Batch batch;
-  const auto begun = Clock::now();
-  if (!group.in_pieces) --asked_;
-  auto handed = group.in_pieces ? take_in_pieces(group.uids.front(), batch, context)
-                                : session_->collect(context);
-  auto how = Withheld::kMissing;
-  std::string why = account_.server.shown() + " leaves a mail out of its answer";
-  if (!handed) {
-    how = Withheld::kFailed;
-    why = handed.error().message;
-  } else if (handed->refused) {
-    how = Withheld::kRefused;
-    why = *handed->refused;
-  }
-  // Silence, and a refusal that says that it will pass, are no mail's fault.
-  const bool counts = handed ? !handed->for_now : Clock::now() - begun < kSilence;
-  std::uint32_t open = 0;  // the first of which it is not known
-  bool waits = how != Withheld::kMissing;
-  std::size_t next = 0;
-  for (const std::uint32_t uid : group.uids) {
-    const bool is_there = handed && next < handed->mails.size() && handed->mails[next].uid == uid;
-    if (is_there) {
-      const Fetched& mail = handed->mails[next++];
-      if (mail.is_cut) {
-        doubts_.of(key, uid).in_pieces = true;
-      } else if (open == 0) {
-        if (!group.in_pieces && !add_mail(batch, mail.bytes, options_, context)) throw Stopped{};
-        good_ = uid;
-        pass(uid);
-      }
-      if (!mail.is_cut) continue;
-    } else if (counts) {
-      const Doubt& doubt = doubts_.note(key, uid, how, why);
-      if (open == 0 && doubt.is_settled()) {
-        batch.items.push_back(set_aside(uid, doubt));
-        pass(uid);
-        continue;
-      }
-      waits = waits || doubt.missing > 1;
-    }
-    if (open == 0) open = uid;
-  }
-  if (open == 0 && handed) return batch;
-  session_.reset();
-  // At once where a new connection may help, later where it needs time.
-  if (open == 0 || !batch.items.empty() || !waits) return batch;
-  return Error::retry(why + " (mail " + std::to_string(open) + " of mailbox '" +
-                      shown_name(present_) + "')");
-}
-
-// Under a name of its own, because there are no bytes to make one of.
-Item Source::set_aside(std::uint32_t uid, const Doubt& doubt) {
-  const std::string validity = std::to_string(place(present_).validity);
-  return {.native_id = "imap-" + place_key(present_) + "-" + validity + "-" + std::to_string(uid),
-          .unreadable = "listed by the mail server and not handed over: " + doubt.why + " (UID " +
-                        std::to_string(uid) + ", UIDVALIDITY " + validity + " of mailbox '" +
-                        shown_name(present_) + "')"};
 }
 
 }  // namespace voxbus::email::imap

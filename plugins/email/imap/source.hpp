@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "imap/doubts.hpp"
+#include "imap/places.hpp"
 #include "imap/session.hpp"
 #include "mail_item.hpp"
 
@@ -50,10 +51,6 @@ class Source final : public MailSource {
   Result<Batch> poll(const Cursor& since, Context& context) override;
 
  private:
-  struct Place {
-    std::uint32_t validity = 0;
-    std::uint64_t next = 1;  // behind the last possible UID as well
-  };
   // Mails that are asked for by one command.
   struct Group {
     std::vector<std::uint32_t> uids;
@@ -63,6 +60,7 @@ class Source final : public MailSource {
 
   Result<Batch> read_on(const Cursor& since, Context& context);
   Result<Batch> read_some(Context& context);
+  bool has_moved() const;
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
   bool wanted(const Listed& listed) const;
@@ -83,14 +81,10 @@ class Source final : public MailSource {
   void pass(std::uint32_t uid);
   bool refused_mailbox(const std::string& mailbox, const Error& error);
 
-  bool load(std::string_view cursor);
-  std::string cursor() const;
-  Place& place(const std::string& mailbox);
-
   Account account_;
   ReadOptions options_;
   std::unique_ptr<Session> session_;
-  std::map<std::string, Place> places_;            // by place_key() of the mailbox
+  Places places_;
   std::optional<std::string> reached_;             // the cursor that places_ stand for
   std::vector<std::string> mailboxes_;             // as the server writes them
   std::vector<std::string> missing_;               // wanted and not there
@@ -102,7 +96,7 @@ class Source final : public MailSource {
   Doubts doubts_;                                  // by place_key() and UID
   std::deque<std::string> pending_;                // with something new
   std::string present_;                            // examined; empty: none
-  std::uint32_t present_next_ = 0;                 // its UIDNEXT when it was examined; 0: not said
+  std::uint64_t present_next_ = 0;                 // its UIDNEXT when it was examined; 0: not known
   bool reading_ = false;                           // the present one is not yet read to its end
   std::uint64_t search_from_ = 0;                  // UIDs of it not yet searched for
   std::uint64_t window_ = 0;                       // how many UIDs the next search covers

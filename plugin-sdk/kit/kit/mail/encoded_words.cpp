@@ -132,7 +132,6 @@ std::string decoded_header(std::string_view value) {
         }
         charset = word->charset;
         pending += word->bytes;
-        if (pending.empty()) pending.clear();
         at += word->length;
         continue;
       }
