@@ -11,6 +11,7 @@
 #include "kit/mail/threads.hpp"
 #include "kit/mail_reader.hpp"
 #include "kit/sha256.hpp"
+#include "scaling.hpp"
 
 namespace {
 
@@ -22,6 +23,8 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using voxbus::kit::read_mail;
 using voxbus::kit::ReadMail;
+using voxbus::kit::tests::growth;
+using voxbus::kit::tests::kMostGrowth;
 
 TEST(Charset, IsTheOneThatTheBytesHave) {
   EXPECT_EQ(decoded("caf\xE9", "iso-8859-1"), "café");
@@ -60,6 +63,18 @@ TEST(EncodedWords, AreReadAsProgramsWriteThem) {
 
 TEST(EncodedWords, BringNoLineBreakIntoAHeader) {
   EXPECT_EQ(decoded_header("=?utf-8?q?a=0D=0ABcc:_b=00c?="), "a Bcc: b c");
+}
+
+TEST(EncodedWords, WithoutEndAreLookedForOnce) {
+  const auto beginnings = [](std::size_t count) {
+    std::string out;
+    while (count-- > 0) out += "=?u?q?a ";
+    return out;
+  };
+  const std::string half = beginnings(20'000);
+  const std::string twice = beginnings(80'000);
+  EXPECT_LE(growth([&] { (void)decoded_header(half); }, [&] { (void)decoded_header(twice); }),
+            kMostGrowth);
 }
 
 TEST(PlainText, GivesFilesOutThatWereWrittenIntoIt) {
