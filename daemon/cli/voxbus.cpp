@@ -3,8 +3,10 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <clocale>
 #include <csignal>
+#include <cstring>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
@@ -63,7 +65,9 @@ int main(int count, char** arguments) {
   });
   try {
     app.parse(count, arguments);
-    return 0;
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return 0;
+    fmt::print(stderr, "voxbus: cannot write the output: {}\n", std::strerror(errno));
+    return kFailed;
   } catch (const CLI::RequiredError& error) {
     const bool command =
         std::string_view(error.what()).find("subcommand") != std::string_view::npos;

@@ -285,10 +285,11 @@ Configuration load(const fs::path& directory, Problems& problems) {
     if (!twin) out.channels.push_back(std::move(channel));
   }
   for (const auto& file : files_in(directory / "channels.d", ".yml", problems)) {
+    // Under its whole name: no fault of a channel that is read from a file beside it.
     problems.add({.file = file.string(),
                   .message = "is not read",
                   .remedy = "files of channels end with .yaml",
-                  .channel = file.stem().string()});
+                  .channel = file.filename().string()});
   }
   problems.sort();
   mark_faulty(out, problems);

@@ -96,6 +96,7 @@ bool Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
   std::erase_if(stragglers_, [&](const Straggler& late) { return has_ended(late.ended); });
   bool all = true;
   std::vector<std::future<void>> ended;
+  const auto asked = std::chrono::steady_clock::now();
   for (const auto& channel : channels) {
     auto promise = std::make_shared<std::promise<void>>();
     ended.push_back(promise->get_future());
@@ -105,7 +106,7 @@ bool Supervisor::end(const std::vector<std::shared_ptr<Supervised>>& channels) {
     // A process is killed at its deadline; only an inline plugin that ignores stop gets beyond
     // this.
     const auto limit = channels[i]->channel().stop_within + kAfterDeadline;
-    if (ended[i].wait_for(limit) != std::future_status::ready) {
+    if (ended[i].wait_until(asked + limit) != std::future_status::ready) {
       log::error("channel {}: did not end within {}", channels[i]->channel().name,
                  format_duration(limit));
       all = false;

@@ -66,9 +66,9 @@ class RecordReader {
     VOXBUS_CHECK(line("title", model::kMaxTitle));
     VOXBUS_CHECK(body());
     VOXBUS_CHECK(quoted());
-    VOXBUS_CHECK(line("language", 35));
+    VOXBUS_CHECK(language());
     VOXBUS_CHECK(attachments());
-    VOXBUS_CHECK(line("permalink", model::kMaxUrl));
+    VOXBUS_CHECK(permalink());
     if (offer_.occurred) out_.text("occurred_at", format_rfc3339(*offer_.occurred));
     VOXBUS_CHECK(call());
     native();
@@ -105,22 +105,42 @@ class RecordReader {
   }
 
   Status line(std::string_view name, std::size_t limit) {
-    const auto* member = in_.if_contains(name);
-    if (!member || member->is_null()) return {};
-    const auto given = json::text_at(in_, name);
-    if (!given) return wrong(name, "is not a string");
+    VOXBUS_TRY(given, optional_text(name));
+    if (!given) return {};
     auto text = clean_text(*given, Lines::one);
     if (!text.empty()) out_.text(name, bounded(name, std::move(text), limit));
     return {};
   }
 
-  // In the one form in which native ids are shown, so that a link meets what it links to.
-  Status id(std::string_view name) {
+  // What is none says nothing: it is let go, and stands in the raw bytes.
+  Status language() {
+    VOXBUS_TRY(given, optional_text("language"));
+    if (given && model::is_language_tag(*given)) out_.text("language", *given);
+    return {};
+  }
+
+  Status permalink() {
+    VOXBUS_TRY(given, optional_text("permalink"));
+    if (!given) return {};
+    auto link = clean_text(*given, Lines::one);
+    // Others could run something in the reader's page.
+    if (model::is_web_address(link))
+      out_.text("permalink", bounded("permalink", std::move(link), model::kMaxUrl));
+    return {};
+  }
+
+  Result<std::optional<std::string>> optional_text(std::string_view name) {
     const auto* member = in_.if_contains(name);
-    if (!member || member->is_null()) return {};
+    if (!member || member->is_null()) return std::optional<std::string>{};
     const auto given = json::text_at(in_, name);
     if (!given) return wrong(name, "is not a string");
-    if (!given->empty()) out_.text(name, shown_id(*given));
+    return std::optional<std::string>{*given};
+  }
+
+  // In the one form in which native ids are shown, so that a link meets what it links to.
+  Status id(std::string_view name) {
+    VOXBUS_TRY(given, optional_text(name));
+    if (given && !given->empty()) out_.text(name, shown_id(*given));
     return {};
   }
 
@@ -170,8 +190,9 @@ class RecordReader {
       if (!canonical.empty()) author.json("addresses", canonical);
     }
     if (const auto profile = json::text_at(*given, "profile")) {
-      author.text("profile",
-                  bounded("author.profile", clean_text(*profile, Lines::one), model::kMaxUrl));
+      auto link = clean_text(*profile, Lines::one);
+      if (model::is_web_address(link))
+        author.text("profile", bounded("author.profile", std::move(link), model::kMaxUrl));
     }
     out_.made("author", author.finish());
     return {};
@@ -248,7 +269,8 @@ class RecordReader {
               {"type", model::kMaxMediaType},
               {"url", model::kMaxUrl}}) {
           if (const auto text = json::text_at(*fields, key)) {
-            one[key] = utf8_prefix(clean_text(*text, Lines::one), limit);
+            auto line = clean_text(*text, Lines::one);
+            if (key != "url" || model::is_web_address(line)) one[key] = utf8_prefix(line, limit);
           }
         }
         if (const auto hash = json::text_at(*fields, "sha256"); hash && model::is_sha256(*hash))

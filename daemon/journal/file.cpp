@@ -51,6 +51,8 @@ std::string head_of(const std::filesystem::path& file) {
   return head;
 }
 
+constexpr std::string_view kMagic{"SQLite format 3", 16};  // with its NUL
+
 // Whether the fields of SQLite's header that never change are what we wrote. SQLite itself would
 // take some of them for a wish: a read-only file, another size of page.
 bool is_ours(std::string_view head) {
@@ -59,7 +61,7 @@ bool is_ours(std::string_view head) {
     std::string_view bytes;
   };
   using namespace std::string_view_literals;
-  static constexpr Field kFields[] = {{0, "SQLite format 3\0"sv},
+  static constexpr Field kFields[] = {{0, kMagic},
                                       {16, "\x20\x00"sv},  // pages of 8,192 bytes
                                       {18, "\x02\x02"sv},
                                       {20, "\x00\x40\x20\x20"sv},  // WAL; fractions of a page
@@ -245,6 +247,7 @@ Format probe_format(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file, gone)) return Format::absent;
   const auto head = head_of(file);
   if (head.size() < kHeadSize) return Format::damaged;
+  if (!head.starts_with(kMagic)) return Format::damaged;
   const auto version = big32(head, 60);
   if (version > kFormat) {
     // Two places say it, so that a damaged byte is not taken for a newer format. Only here may the

@@ -30,6 +30,13 @@ Status check_text(const json::object& in, TextRule rule) {
   return {};
 }
 
+Status check_link(const json::object& in, std::string_view name) {
+  VOXBUS_CHECK(check_text(in, {name, kMaxUrl}));
+  const auto link = json::text_at(in, name);
+  if (link && !is_web_address(*link)) return wrong(name, "is no address of http or https");
+  return {};
+}
+
 Status check_choice(const json::object& in, std::string_view name, const auto& words,
                     bool required) {
   const auto* member = in.if_contains(name);
@@ -82,7 +89,7 @@ Status check_author(const json::object& author) {
   VOXBUS_CHECK(check_members(author, kMembers));
   VOXBUS_CHECK(check_text(author, {"handle", kMaxHandle}));
   VOXBUS_CHECK(check_text(author, {"name", kMaxName}));
-  VOXBUS_CHECK(check_text(author, {"profile", kMaxUrl}));
+  VOXBUS_CHECK(check_link(author, "profile"));
   if (const auto handle = json::text_at(author, "handle");
       handle && !is_canonical_handle(*handle)) {
     return wrong("author.handle", "is not scheme:value");
@@ -117,7 +124,7 @@ Status check_attachment(const json::object& file) {
   VOXBUS_CHECK(check_members(file, kMembers));
   VOXBUS_CHECK(check_text(file, {"name", kMaxFileName}));
   VOXBUS_CHECK(check_text(file, {"type", kMaxMediaType}));
-  VOXBUS_CHECK(check_text(file, {"url", kMaxUrl}));
+  VOXBUS_CHECK(check_link(file, "url"));
   VOXBUS_CHECK(check_number(file, {"size"}));
   if (const auto* hash = file.if_contains("sha256")) {
     const auto text = json::text_at(file, "sha256");
@@ -189,6 +196,29 @@ std::string with_quoted_events(std::string_view record,
   return json::serialize(*parsed);
 }
 
+bool is_web_address(std::string_view text) {
+  std::string scheme(text.substr(0, text.find("://")));
+  for (char& c : scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return (scheme == "http" || scheme == "https") && text.size() > scheme.size() + 3;
+}
+
+bool is_language_tag(std::string_view text) {
+  if (text.size() > kMaxLanguage) return false;
+  std::size_t in_part = 0;
+  bool is_first = true;
+  for (const char c : text) {
+    if (c == '-' && in_part > 0) {
+      is_first = false;
+      in_part = 0;
+      continue;
+    }
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!letter && (is_first || c < '0' || c > '9')) return false;
+    if (++in_part > 8) return false;
+  }
+  return in_part > 0;
+}
+
 bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
@@ -202,14 +232,13 @@ Status check_interaction(const json::object& record) {
   VOXBUS_CHECK(check_choice(record, "kind", kKinds, true));
   VOXBUS_CHECK(check_choice(record, "direction", kDirections, true));
   VOXBUS_CHECK(check_choice(record, "audience", kAudiences, true));
-  static constexpr TextRule kTexts[] = {{"conversation", kMaxNativeId},
-                                        {"in_reply_to", kMaxNativeId},
-                                        {"title", kMaxTitle},
-                                        {"text", kMaxText, true},
-                                        {"language", 35},
-                                        {"permalink", kMaxUrl},
-                                        {"occurred_at", 40}};
+  static constexpr TextRule kTexts[] = {
+      {"conversation", kMaxNativeId}, {"in_reply_to", kMaxNativeId}, {"title", kMaxTitle},
+      {"text", kMaxText, true},       {"language", kMaxLanguage},    {"occurred_at", 40}};
   for (const auto& rule : kTexts) VOXBUS_CHECK(check_text(record, rule));
+  VOXBUS_CHECK(check_link(record, "permalink"));
+  if (const auto tag = json::text_at(record, "language"); tag && !is_language_tag(*tag))
+    return wrong("language", "is no tag of BCP 47");
   if (const auto time = json::text_at(record, "occurred_at"); time && !parse_rfc3339(*time)) {
     return wrong("occurred_at", "is not an RFC 3339 time");
   }

@@ -49,6 +49,10 @@ inline constexpr std::size_t kMostQuotedIds = 64;
 [[nodiscard]] std::string with_quoted_events(std::string_view record,
                                              const std::map<std::string_view, std::string>& events);
 
+// What a page may link to without running anything: http and https with something behind it.
+[[nodiscard]] bool is_web_address(std::string_view text);
+// By its form a tag of BCP 47: "de", "pt-BR".
+[[nodiscard]] bool is_language_tag(std::string_view text);
 // 64 lower-case hex digits.
 [[nodiscard]] bool is_sha256(std::string_view text);
 

@@ -13,6 +13,7 @@ inline constexpr std::size_t kMaxCursor = 64 << 10;
 inline constexpr std::size_t kMaxHandle = 512;
 inline constexpr std::size_t kMaxName = 512;
 inline constexpr std::size_t kMaxUrl = 2048;
+inline constexpr std::size_t kMaxLanguage = 35;
 inline constexpr std::size_t kMaxTitle = 4096;
 inline constexpr std::size_t kMaxFileName = 1024;
 inline constexpr std::size_t kMaxMediaType = 255;

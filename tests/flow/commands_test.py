@@ -188,6 +188,15 @@ class Commands(unittest.TestCase):
         wait_for(lambda: self.daemon.channel_status("other") is None, "the channel is gone")
         self.assertEqual(self.daemon.channel_status("calls")["pid"], before)
 
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for verb in (["status"], ["status", "--json"], ["tail", "--from", "beginning", "--limit", "3"], ["plugins"], ["version"],
+                     ["export", "--since", "2020-01-01"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([BUILD / "bin" / "voxbus", "--config", self.daemon.conf, *verb], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, verb)
+            self.assertIn("No space left on device", done.stderr, verb)
+
 
 class Tail(unittest.TestCase):
     def test_goes_on_after_a_kill_of_the_daemon_where_it_was(self):

@@ -26,6 +26,10 @@ bool Watch::add(const std::filesystem::path& folder, What what) {
     incomplete_ = incomplete_ || (errno != ENOENT && errno != ENOTDIR);
     return false;
   }
+  // Another folder may have the name now.
+  if (const auto before = folders_.find(folder);
+      before != folders_.end() && before->second != watch)
+    remove(folder);
   folders_[folder] = watch;
   by_watch_[watch] = folder;
   return true;
@@ -60,9 +64,9 @@ std::vector<Watch::Event> Watch::take(bool& lost) {
       if (event.mask & IN_Q_OVERFLOW) lost = true;
       const auto folder = by_watch_.find(event.wd);
       if (folder == by_watch_.end()) continue;
-      if (event.mask & IN_IGNORED) {  // the folder is gone; it can be added again
-        folders_.erase(folder->second);
-        by_watch_.erase(folder);
+      // The folder is gone, or has another name with all that is in it: it can be added again.
+      if (event.mask & (IN_IGNORED | IN_MOVE_SELF)) {
+        remove(std::filesystem::path{folder->second});
         lost = true;
         continue;
       }

@@ -125,6 +125,26 @@ TEST_F(Maildir, NoticesAFolderThatIsMadeWhileItWaits) {
   EXPECT_THAT(titles(harness_.poll()), ElementsAre("in sales"));
 }
 
+TEST_F(Maildir, NoticesThatItWasMovedAwayAndMadeAnew) {
+  create();
+  const std::filesystem::path aside = folder_.string() + ".old";
+  std::filesystem::remove_all(aside);
+  std::vector<std::string> came;
+  for (int round = 0; round < 2; ++round) {
+    harness_.on_waiting([&](int turn) {
+      if (turn > 1) return;
+      if (round == 0) {
+        std::filesystem::rename(folder_, aside);
+        make("");
+      }
+      deliver(mail("round " + std::to_string(round)));
+    });
+    for (std::string& title : titles(harness_.poll())) came.push_back(std::move(title));
+  }
+  std::filesystem::remove_all(aside);
+  EXPECT_THAT(came, ElementsAre("round 0", "round 1"));
+}
+
 TEST_F(Maildir, SetsNoFlagAndMovesNothing) {
   const std::string name = deliver(mail("one"));
   struct stat before {};

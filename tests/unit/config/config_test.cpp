@@ -234,6 +234,13 @@ TEST_F(ConfigurationTest, AFileThatWouldNotBeReadIsTold) {
   EXPECT_FALSE(problems.fatal());
 }
 
+TEST_F(ConfigurationTest, AFileThatIsNotReadIsNoFaultOfTheChannelBesideIt) {
+  channel("  server: a\n  user: u\n");
+  write("channels.d/support.yml", "channel: support\n");
+  EXPECT_EQ(loaded().channels.at(0).faults, "");
+  EXPECT_THAT(report(), HasSubstr("support.yml: is not read"));
+}
+
 // A reload restarts what differs, and a mended plugin or another password does.
 TEST_F(ConfigurationTest, AnotherLibraryOrSecretMakesAnotherChannel) {
   write("plugins/email.so", "one");

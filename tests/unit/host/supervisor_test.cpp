@@ -491,6 +491,25 @@ TEST_F(SupervisorTest, SaysWhenAnInlinePluginDoesNotEnd) {
   EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
 }
 
+// systemd ends a service that takes longer than its TimeoutStopSec.
+TEST_F(SupervisorTest, SeveralThatDoNotEndAreWaitedForTogether) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto in_child = [&] {
+    start();
+    for (const char* name : {"deaf", "deaf too", "deaf as well"}) {
+      auto deaf = channel(name, "ignores_stop", "org.voxbus.test.ignores_stop");
+      deaf.isolated = false;
+      supervisor_->add(deaf);
+    }
+    when("deaf", [&](const auto&) { return stored().size() >= 3; });
+    const auto asked = std::chrono::steady_clock::now();
+    const bool all = supervisor_->stop();
+    // One takes five seconds and a bit.
+    ::_exit(!all && std::chrono::steady_clock::now() - asked < 10s ? 0 : 1);
+  };
+  EXPECT_EXIT(in_child(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(SupervisorTest, AProcessThatSaysNothingAnyMoreIsReplaced) {
   start();
   supervisor_->add(moods("well"));

@@ -20,6 +20,10 @@
 namespace voxbus::intake {
 namespace {
 
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
 TEST(Phone, BecomesE164WhateverItsSpelling) {
   for (const auto* number :
        {"+1 202 555 0123", "(202) 555-0123", "2025550123", "1-202-555-0123", "001 202 555 0123 "}) {
@@ -325,15 +329,22 @@ TEST(SecondCheck, RefusesWhatTheSchemaForbids) {
   };
   for (
       const std::string sound :
-      {R"("author":{"handle":"x:1","name":"N","addresses":["tel:+1"],"profile":"p"})",
+      {R"("author":{"handle":"x:1","name":"N","addresses":["tel:+1"],"profile":"https://p"})",
        R"("quoted":[{"depth":1,"at":0,"author":"a","text":"t","native_id":"i"}])",
-       R"("attachments":[{"name":"n","type":"t","size":0,"url":"u","sha256":"0000000000000000000000000000000000000000000000000000000000000000"}])",
+       R"("attachments":[{"name":"n","type":"t","size":0,"url":"HTTP://u","sha256":"0000000000000000000000000000000000000000000000000000000000000000"}])",
        R"("call":{"direction":"inbound","disposition":"busy","waited_seconds":0,"talked_seconds":9})",
+       R"("permalink":"https://example.org/1","language":"zh-Hans-CN")",
        R"("truncated":["text","quoted"],"native":{"a":{"b":1}},"text":"a\nb\tc")"}) {
     EXPECT_EQ(fault(sound), "none") << sound;
   }
   for (const std::string broken :
        {R"("author":{"addresses":"x"})",
+        R"("author":{"profile":"javascript:alert"})",
+        R"("permalink":"javascript:alert//https://example.org")",
+        R"("permalink":"https://")",
+        R"("attachments":[{"url":"data:text/html,x"}])",
+        R"("language":"a language")",
+        R"("language":"-de")",
         R"("author":{"handle":"x:1","age":7})",
         R"("author":{"handle":"x:\u202e1"})",
         R"("quoted":[{"text":"t","depth":-1}])",
@@ -390,6 +401,30 @@ TEST_F(NormaliserTest, LeavesOutWhatHasNoMeaning) {
   EXPECT_EQ(json::serialize(quoted[0]), R"({"text":"q"})");
   EXPECT_EQ(json::serialize(quoted[1]), R"({"depth":100,"text":"r"})");
   EXPECT_EQ(json::serialize(record.at("attachments")), R"([{"name":"a"}])");
+}
+
+// A link that runs something in the reader's page is none.
+TEST_F(NormaliserTest, KeepsOnlyLinksToPagesAndLanguagesThatAreSome) {
+  const auto with = [&](const std::string& link, const std::string& language) {
+    const auto record =
+        normalised(R"({"kind":"post","author":{"name":"N","profile":")" + link +
+                   R"("},"attachments":[{"name":"a","url":")" + link + R"("}],"permalink":")" +
+                   link + R"(","language":")" + language + R"("})");
+    EXPECT_TRUE(check_item(item)) << item.record;
+    return json::serialize(record);
+  };
+  EXPECT_THAT(with("Https://example.org/1", "pt-BR"),
+              AllOf(HasSubstr(R"("profile":"Https://example.org/1")"),
+                    HasSubstr(R"("url":"Https://example.org/1")"),
+                    HasSubstr(R"("permalink":"Https://example.org/1")"),
+                    HasSubstr(R"("language":"pt-BR")")));
+  for (const char* bad :
+       {"javascript:alert(1)", "data:text/html,x", "/1", "http://", "java\\u0000script:https://"}) {
+    EXPECT_THAT(with(bad, "no language"),
+                AllOf(Not(HasSubstr("profile")), Not(HasSubstr("url")), Not(HasSubstr("permalink")),
+                      Not(HasSubstr(R"("language")"))))
+        << bad;
+  }
 }
 
 TEST_F(NormaliserTest, SaysOfCutEvidenceHowLargeItWasOnce) {

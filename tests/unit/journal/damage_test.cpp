@@ -135,6 +135,17 @@ TEST_F(Damage, OfOneBitOfTheHeadersOfPagesCostsLittle) {
   EXPECT_THAT(most_lost, Le(1u));
 }
 
+// Where the format should stand there is a number larger than ours: no reason to ask for an
+// upgrade.
+TEST_F(Damage, OfTheWholeHeaderIsNotTakenForANewerFormat) {
+  make(true);
+  auto bytes = bytes_of(whole / "journal.db");
+  bytes.replace(0, 100, 100, '\xA5');
+  open_changed("journal.db", bytes);
+  EXPECT_EQ(salvaged, 1u);
+  EXPECT_THAT(most_lost, Le(original.size()));
+}
+
 TEST_F(Damage, OfOneBitOfTheFilesOwnHeaderCostsNothing) {
   make(true);
   const auto bytes = bytes_of(whole / "journal.db");
