@@ -185,9 +185,10 @@ void add_quarantine(CLI::App& app, Common& common) {
       "replay",
       "Have it read anew, after the plugin was mended; what can be read by now comes on "
       "the bus as interaction.revised");
-  replay->add_option("SEQUENCE", *sequences, "As 'list' prints them");
-  replay->add_option("--channel", *channel, "All of this channel");
-  replay->add_flag("--all", *all, "All of it");
+  auto* some = replay->add_option("SEQUENCE", *sequences, "As 'list' prints them");
+  auto* of_channel =
+      replay->add_option("--channel", *channel, "All of this channel")->excludes(some);
+  replay->add_flag("--all", *all, "All of it")->excludes(some)->excludes(of_channel);
   replay->add_flag("--json", common.json, "As JSON, one object per line");
   replay->callback([=, &common] { run_replay(common, *sequences, *channel, *all); });
 }

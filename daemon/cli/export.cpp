@@ -75,24 +75,33 @@ std::string csv_row(const json::object& event) {
   return out + "\r\n";
 }
 
-// Where the last whole record of an earlier export ends, and its sequence.
-struct Found {
-  off_t end = 0;
-  std::string sequence;
+struct Record {
+  std::string sequence, id;  // of its event
 };
 
-// The sequence of a whole record, without its line break; nothing when it is none of ours. The
-// header of a CSV file is whole as well, and has none.
-std::optional<std::string> sequence_of(const std::string& record, bool csv, bool first) {
+// Where the last whole record of an earlier export ends, and what it says.
+struct Found {
+  off_t end = 0;
+  Record last;
+};
+
+// A whole record, without its line break; nothing when it is none of ours. The header of a CSV file
+// is whole as well, and says nothing.
+std::optional<Record> read_record(const std::string& text, bool csv, bool first) {
   if (csv && first)
-    return record + '\n' == csv_header() ? std::optional<std::string>("") : std::nullopt;
-  std::string sequence;
-  if (csv) {
-    if (record.starts_with('"')) sequence = record.substr(1, record.find('"', 1) - 1);
-  } else if (const auto event = json::parse(record, 64); event && event->is_object()) {
-    sequence = json::text_at(event->get_object(), "sequence").value_or("");
+    return text + '\n' == csv_header() ? std::optional<Record>(Record{}) : std::nullopt;
+  Record out;
+  if (csv) {  // the first cell and the last; neither has a quote in it
+    const auto last = text.rfind(",\"");
+    if (text.starts_with('"') && last != text.npos) {
+      out.sequence = text.substr(1, text.find('"', 1) - 1);
+      out.id = text.substr(last + 2, text.find('"', last + 2) - last - 2);
+    }
+  } else if (const auto event = json::parse(text, 64); event && event->is_object()) {
+    out.sequence = json::text_at(event->get_object(), "sequence").value_or("");
+    out.id = json::text_at(event->get_object(), "id").value_or("");
   }
-  return model::parse_sequence(sequence) ? std::optional(sequence) : std::nullopt;
+  return model::parse_sequence(out.sequence) ? std::optional(out) : std::nullopt;
 }
 
 // Reads the file once, whatever its size, keeping only the record at hand. Anything but an export
@@ -120,9 +129,9 @@ Found last_record(const std::string& path, bool csv) {
         record += c;
         continue;
       }
-      const auto sequence = sequence_of(record, csv, records == 0);
-      if (!sequence) throw foreign("record " + std::to_string(records + 1));
-      if (!sequence->empty()) found.sequence = *sequence;
+      const auto read = read_record(record, csv, records == 0);
+      if (!read) throw foreign("record " + std::to_string(records + 1));
+      if (!read->sequence.empty()) found.last = *read;
       found.end = at;
       ++records;
       record.clear();
@@ -136,28 +145,30 @@ Found last_record(const std::string& path, bool csv) {
   return found;
 }
 
+// What --output holds already.
+Found find_earlier(const ExportOptions& options) {
+  if (options.output.empty() || ::access(options.output.c_str(), F_OK) != 0) return {};
+  if (!options.resume)
+    throw Trouble{kFailed, options.output + " is already there: --resume goes on with it"};
+  return last_record(options.output, options.format == "csv");
+}
+
 class Output {
  public:
-  explicit Output(const ExportOptions& options) : csv_(options.format == "csv") {
+  Output(const ExportOptions& options, const Found& found)
+      : csv_(options.format == "csv"), begun_(found.end > 0) {
     if (options.output.empty()) {
       file_ = FileDescriptor(::dup(STDOUT_FILENO));
     } else {
-      const bool there = ::access(options.output.c_str(), F_OK) == 0;
-      if (there && !options.resume)
-        throw Trouble{kFailed, options.output + " is already there: --resume goes on with it"};
-      const auto found = there ? last_record(options.output, csv_) : Found{};
       auto file = open_file(options.output, O_WRONLY | O_CREAT, 0600);
       if (!file) throw Trouble{kFailed, file.error().message};
       file_ = std::move(*file);
       if (::ftruncate(file_.get(), found.end) != 0 || ::lseek(file_.get(), 0, SEEK_END) < 0) {
         throw Trouble{kFailed, system_error("cut " + options.output, errno).message};
       }
-      resume_after_ = found.sequence;
-      begun_ = found.end > 0;
     }
     if (csv_ && !begun_) write(csv_header());
   }
-  [[nodiscard]] const std::string& resume_after() const { return resume_after_; }
   void write(std::string_view bytes) {
     if (const auto written = write_all(file_.get(), bytes, "the export"); !written)
       throw Trouble{kFailed, written.error().message};
@@ -166,10 +177,19 @@ class Output {
 
  private:
   bool csv_;
-  bool begun_ = false;
+  bool begun_;
   FileDescriptor file_;
-  std::string resume_after_;
 };
+
+// The same sequence is another event where the file came from another installation, or from this
+// one before an older copy of its journal was put back.
+void expect_same_bus(Connection& connection, const Record& last, const std::string& file) {
+  const auto event = connection.get_json("/v1/events/" + escaped(last.sequence));
+  if (event.is_object() && json::text_at(event.get_object(), "id").value_or("") == last.id) return;
+  throw Trouble{kFailed, file + " ends with another event as " + last.sequence +
+                             " than this bus has: it was exported elsewhere, or before a copy of "
+                             "the journal was put back; it is left as it is, name another file"};
+}
 
 void run_export(const Common& common, const ExportOptions& options) {
   const auto since = parse_rfc3339(options.since);
@@ -181,8 +201,14 @@ void run_export(const Common& common, const ExportOptions& options) {
     until = *parsed;
   }
   Connection connection(common);
-  Output output(options);
-  std::string from = output.resume_after().empty() ? format_rfc3339(*since) : output.resume_after();
+  const auto earlier = find_earlier(options);
+  std::string from = earlier.last.sequence;
+  if (from.empty()) {
+    from = format_rfc3339(*since);
+  } else {
+    expect_same_bus(connection, earlier.last, options.output);
+  }
+  Output output(options, earlier);
   std::string end;  // the bus as it was when we began: an export has an end
   std::uint64_t count = 0;
   const bool progress = !options.output.empty() && ::isatty(STDERR_FILENO);

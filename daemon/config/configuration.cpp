@@ -277,6 +277,11 @@ Configuration load(const fs::path& directory, Problems& problems) {
       out.plugin_folders.clear();
     }
   }
+  if (const auto stray = directory / "voxbus.yml"; fs::exists(stray, code)) {
+    // Whoever wrote it wants another state, other addresses: no daemon may start without them.
+    problems.add(
+        {.file = stray.string(), .message = "is not read", .remedy = "call it voxbus.yaml"});
+  }
   out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
     auto channel = read_channel(file, out, plugins, problems);

@@ -234,6 +234,12 @@ TEST_F(ConfigurationTest, AFileThatWouldNotBeReadIsTold) {
   EXPECT_FALSE(problems.fatal());
 }
 
+TEST_F(ConfigurationTest, WithoutItsOwnFileTheDaemonDoesNotStart) {
+  write("voxbus.yml", "state: /srv/voxbus\n");
+  EXPECT_THAT(report(), HasSubstr("voxbus.yml: is not read\n        call it voxbus.yaml"));
+  EXPECT_TRUE(problems.fatal());
+}
+
 TEST_F(ConfigurationTest, AFileThatIsNotReadIsNoFaultOfTheChannelBesideIt) {
   channel("  server: a\n  user: u\n");
   write("channels.d/support.yml", "channel: support\n");
