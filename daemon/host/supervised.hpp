@@ -42,6 +42,7 @@ struct Surroundings {
   std::chrono::milliseconds quiet_limit{300'000};   // inside a call without a sign of life, abi.h
   std::chrono::milliseconds first_backoff{500};
   std::chrono::milliseconds longest_backoff{300'000};
+  std::chrono::milliseconds facts_every{60'000};  // at most, of each channel, in the journal
   // Told of every change of level, on the supervisor's thread.
   std::function<void(const ChannelStatus&)> on_change;
 };

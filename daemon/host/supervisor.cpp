@@ -19,7 +19,6 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-constexpr auto kFactInterval = 60s;
 constexpr auto kAfterDeadline = 5s;
 
 std::shared_ptr<Supervised> make(const config::Channel& channel, Surroundings& around) {
@@ -32,7 +31,7 @@ std::shared_ptr<Supervised> make(const config::Channel& channel, Surroundings& a
 Supervisor::Supervisor(Surroundings surroundings)
     : work_(loop_.get_executor()),
       around_(std::move(surroundings)),
-      facts_(std::make_unique<FactWriter>(*around_.journal, kFactInterval)),
+      facts_(std::make_unique<FactWriter>(*around_.journal, around_.facts_every)),
       scan_(std::make_unique<PluginScan>(
           loop_, PluginScan::Options{around_.host_program, around_.build, around_.set_aside,
                                      around_.start_within, around_.clock})),
@@ -144,6 +143,18 @@ std::vector<std::string> Supervisor::apply(const std::vector<config::Channel>& c
     }
   });
   end(obsolete);
+  for (const auto& gone : obsolete) {
+    const bool stays = std::any_of(channels.begin(), channels.end(), [&](const auto& channel) {
+      return channel.name == gone->channel().name;
+    });
+    if (stays) continue;
+    auto status = gone->status();
+    status.level = Level::down;
+    status.reason = "it was taken out of the configuration";
+    status.remedy.clear();
+    status.since = around_.clock->now();
+    facts_->note(status);
+  }
   for (const auto& channel : channels) {
     if (kept.contains(channel.name)) continue;
     if (std::find(touched.begin(), touched.end(), channel.name) == touched.end())

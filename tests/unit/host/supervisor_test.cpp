@@ -307,6 +307,23 @@ TEST_F(SupervisorTest, AChannelThatComesAndGoesAllTheTimeIsJournalledOnceAMinute
   EXPECT_THAT(states, ElementsAre(::testing::StartsWith("dies "), lives));
 }
 
+TEST_F(SupervisorTest, AChannelThatIsTakenOutOfTheConfigurationIsDown) {
+  start([](Surroundings& around) { around.facts_every = 10ms; });
+  const auto stays = moods("stays");
+  supervisor_->add(moods("leaves"));
+  supervisor_->add(stays);
+  const auto is_journalled = [&](const std::string& state) {
+    const auto states = journalled_states();
+    return std::count(states.begin(), states.end(), state) > 0;
+  };
+  when("stays",
+       [&](const auto&) { return is_journalled("leaves up") && is_journalled("stays up"); });
+  supervisor_->apply({stays});
+  when("stays", [&](const auto&) { return is_journalled("leaves down"); });
+  EXPECT_TRUE(is_journalled("leaves down"));
+  EXPECT_FALSE(is_journalled("stays down"));
+}
+
 // ---- the act lane
 // --------------------------------------------------------------------------------
 
