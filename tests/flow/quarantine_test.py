@@ -51,7 +51,7 @@ class Quarantine(unittest.TestCase):
 
     def test_what_is_not_in_quarantine_is_not_shown_as_if_it_were(self):
         self.start()
-        other = self.daemon.events("type=channel.*")[0]["sequence"]
+        other = wait_for(lambda: self.daemon.events("type=channel.*"), "the channel says that it is up")[0]["sequence"]
         for more in ([], ["--json"], ["--raw"]):
             done = self.daemon.voxbus("quarantine", "show", other, *more, check=False)
             self.assertEqual((done.returncode, done.stdout), (1, ""))
