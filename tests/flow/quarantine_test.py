@@ -111,7 +111,7 @@ class Quarantine(unittest.TestCase):
     def test_what_cannot_be_replayed_says_why(self):
         self.start()
         for path, status, words in (("0001.000000000000009999", 404, "no such event"), ("x", 404, "no such event"),
-                                    (self.daemon.events("type=channel.*")[0]["sequence"], 409, "not one of")):
+                                    (wait_for(lambda: self.daemon.events("type=channel.*"), "the channel is up")[0]["sequence"], 409, "not one of")):
             got, problem = self.daemon.post(f"/v1/quarantine/{path}/replay")
             self.assertEqual(got, status, path)
             self.assertIn(words, problem["detail"])
