@@ -6,8 +6,8 @@
 // consumers' positions of then, so nothing in it tells that others were told of later events; one
 // sequence would name two. Choice: a file `place` that holds its own inode, which a copy changes.
 // Cost: a state that is moved to another disk begins a new epoch, which harms nobody; a snapshot of
-// the file system, and a copy that is written over the files that are there, keep inodes and have to
-// be told by a person; and the same copy put back twice gets the same epoch twice.
+// the file system, and a copy that is written over the files that are there, keep inodes and have
+// to be told by a person; and the same copy put back twice gets the same epoch twice.
 #pragma once
 
 #include <filesystem>
