@@ -278,9 +278,12 @@ Configuration load(const fs::path& directory, Problems& problems) {
     }
   }
   if (const auto stray = directory / "voxbus.yml"; fs::exists(stray, code)) {
-    // Whoever wrote it wants another state, other addresses: no daemon may start without them.
-    problems.add(
-        {.file = stray.string(), .message = "is not read", .remedy = "call it voxbus.yaml"});
+    // In the place of voxbus.yaml it wants another state, other addresses: no daemon may start
+    // without them. Beside it, it is only told.
+    problems.add({.file = stray.string(),
+                  .message = "is not read",
+                  .remedy = "call it voxbus.yaml",
+                  .channel = fs::exists(main_file, code) ? stray.filename().string() : ""});
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
   for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {

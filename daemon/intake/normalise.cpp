@@ -122,11 +122,15 @@ class RecordReader {
   Status permalink() {
     VOXBUS_TRY(given, optional_text("permalink"));
     if (!given) return {};
-    auto link = clean_text(*given, Lines::one);
-    // Others could run something in the reader's page.
-    if (model::is_web_address(link))
+    if (auto link = link_of(*given); !link.empty())
       out_.text("permalink", bounded("permalink", std::move(link), model::kMaxUrl));
     return {};
+  }
+
+  // Empty where there is none: others than http and https could run something in a reader's page.
+  static std::string link_of(std::string_view given) {
+    auto link = clean_text(given, Lines::one);
+    return model::is_web_address(link) ? link : std::string();
   }
 
   Result<std::optional<std::string>> optional_text(std::string_view name) {
@@ -190,8 +194,7 @@ class RecordReader {
       if (!canonical.empty()) author.json("addresses", canonical);
     }
     if (const auto profile = json::text_at(*given, "profile")) {
-      auto link = clean_text(*profile, Lines::one);
-      if (model::is_web_address(link))
+      if (auto link = link_of(*profile); !link.empty())
         author.text("profile", bounded("author.profile", std::move(link), model::kMaxUrl));
     }
     out_.made("author", author.finish());
@@ -269,8 +272,8 @@ class RecordReader {
               {"type", model::kMaxMediaType},
               {"url", model::kMaxUrl}}) {
           if (const auto text = json::text_at(*fields, key)) {
-            auto line = clean_text(*text, Lines::one);
-            if (key != "url" || model::is_web_address(line)) one[key] = utf8_prefix(line, limit);
+            const auto line = key == "url" ? link_of(*text) : clean_text(*text, Lines::one);
+            if (!line.empty()) one[key] = utf8_prefix(line, limit);
           }
         }
         if (const auto hash = json::text_at(*fields, "sha256"); hash && model::is_sha256(*hash))

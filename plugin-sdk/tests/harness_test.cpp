@@ -226,6 +226,16 @@ TEST(Border, CarriesEveryMemberOfAnItem) {
           R"("metrics":{"likes":2.0},"window":"24h"}})");
 }
 
+TEST(Harness, NoticesLinksThatTheHostLetsGo) {
+  for (const char* members :
+       {R"("permalink":"javascript:alert")", R"("author":{"profile":"/nora"})",
+        R"("attachments":[{"name":"a","url":"data:text/html,x"}])"}) {
+    EXPECT_THAT(violation_of(item("1", R"({"kind":"post",)" + std::string{members} + "}")),
+                HasSubstr("is no address of http or https"))
+        << members;
+  }
+}
+
 TEST(Harness, NoticesARecordThatIsNotUtf8) {
   EXPECT_THAT(violation_of(item("1", "{\"kind\":\"message\",\"text\":\"\xFF\"}")),
               HasSubstr("not UTF-8"));

@@ -47,6 +47,15 @@ class RecordCheck {
     }
   }
 
+  // Others could run something in a reader's page: the host lets them go.
+  void link(const std::string& path, const Json& value) {
+    text(path, value, 2048);
+    if (!value.string()) return;
+    std::string scheme = value.string()->substr(0, value.string()->find("://"));
+    for (char& c : scheme) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (scheme != "http" && scheme != "https") wrong(path, "is no address of http or https");
+  }
+
   void one_of(const std::string& path, const Json& value,
               std::initializer_list<std::string_view> words) {
     for (const std::string_view word : words) {
@@ -91,7 +100,9 @@ class RecordCheck {
     members(path, value, [&](const std::string& at, std::string_view name, const Json& member) {
       if (name == "addresses") {
         elements(at, member, 64, [&](const std::string& i, const Json& e) { text(i, e, 512); });
-      } else if (!texts(at, name, member, {{"handle", 512}, {"name", 512}, {"profile", 2048}})) {
+      } else if (name == "profile") {
+        link(at, member);
+      } else if (!texts(at, name, member, {{"handle", 512}, {"name", 512}})) {
         wrong(at, "is not in the schema");
       }
     });
@@ -115,8 +126,8 @@ class RecordCheck {
            member.string()->find_first_not_of("0123456789abcdef") != std::string::npos)) {
         return wrong(at, "is not 64 lower-case hex digits");
       }
-      if (!texts(at, name, member,
-                 {{"name", 1024}, {"type", 255}, {"sha256", 64}, {"url", 2048}})) {
+      if (name == "url") return link(at, member);
+      if (!texts(at, name, member, {{"name", 1024}, {"type", 255}, {"sha256", 64}})) {
         wrong(at, "is not in the schema");
       }
     });
@@ -167,6 +178,7 @@ class RecordCheck {
         return elements(at, member, 1024, [&](const std::string& i, const Json& e) { file(i, e); });
       }
       if (name == "call") return call(at, member);
+      if (name == "permalink") return link(at, member);
       if (name == "native") return native(at, member);
       if (!texts(at, name, member,
                  {{"conversation", 1024},
@@ -174,8 +186,7 @@ class RecordCheck {
                   {"title", 4096},
                   {"text"},
                   {"html"},
-                  {"language", 35},
-                  {"permalink", 2048}})) {
+                  {"language", 35}})) {
         wrong(at, "is not in the schema");
       }
     });

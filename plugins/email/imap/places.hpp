@@ -22,9 +22,9 @@ struct Place {
 
 class Places {
  public:
-  // Text of one line. Empty mailboxes that nobody looked at are not in it.
+  // Text of one line. Mailboxes that nobody looked at are not in it.
   std::string cursor() const;
-  // Whether anything is in it.
+  // Whether no mailbox is in it.
   static bool is_empty(std::string_view cursor);
   // False when it was not made by cursor().
   bool load(std::string_view cursor);

@@ -167,7 +167,7 @@ Result<std::optional<Standing>> Source::open(const std::string& mailbox, Context
 // then.
 bool Source::needs_new_session() const {
   const auto now = Clock::now();
-  if (is_refused_anew_ && now - renewed_ >= account_.check_every) return true;
+  if (is_refused_anew_ && (!renewed_ || now - *renewed_ >= account_.check_every)) return true;
   return !trouble_.empty() && now - listed_ > kListEvery;
 }
 

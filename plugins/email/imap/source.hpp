@@ -85,26 +85,26 @@ class Source final : public MailSource {
   ReadOptions options_;
   std::unique_ptr<Session> session_;
   Places places_;
-  std::optional<std::string> reached_;             // the cursor that places_ stand for
-  std::vector<std::string> mailboxes_;             // as the server writes them
-  std::vector<std::string> missing_;               // wanted and not there
-  std::map<std::string, std::string> trouble_;     // mailboxes that were refused, and how
-  bool is_refused_anew_ = false;                   // one that was not, on an earlier connection
-  std::chrono::steady_clock::time_point renewed_;  // the connection, because of that
-  std::map<std::string, unsigned> failures_;       // of connections, by the mailbox that was read
-  std::set<std::string> reread_;                   // because their UIDs went back
-  Doubts doubts_;                                  // by place_key() and UID
-  std::deque<std::string> pending_;                // with something new
-  std::string present_;                            // examined; empty: none
-  std::uint64_t present_next_ = 0;                 // its UIDNEXT when it was examined; 0: not known
-  bool reading_ = false;                           // the present one is not yet read to its end
-  std::uint64_t search_from_ = 0;                  // UIDs of it not yet searched for
-  std::uint64_t window_ = 0;                       // how many UIDs the next search covers
-  std::deque<std::uint32_t> uids_;                 // of it, not yet planned
-  std::vector<std::uint32_t> sized_;               // the next of them, whose sizes are asked for
-  std::uint32_t good_ = 0;                         // one that was handed over,
-  std::string good_of_;                            // of this mailbox
-  std::deque<Group> groups_;                       // planned; the first `asked_` are under way
+  std::optional<std::string> reached_;          // the cursor that places_ stand for
+  std::vector<std::string> mailboxes_;          // as the server writes them
+  std::vector<std::string> missing_;            // wanted and not there
+  std::map<std::string, std::string> trouble_;  // mailboxes that were refused, and how
+  bool is_refused_anew_ = false;                // one that was not, on an earlier connection
+  std::optional<std::chrono::steady_clock::time_point> renewed_;  // when, because of that
+  std::map<std::string, unsigned> failures_;  // of connections, by the mailbox that was read
+  std::set<std::string> reread_;              // because their UIDs went back
+  Doubts doubts_;                             // by place_key() and UID
+  std::deque<std::string> pending_;           // with something new
+  std::string present_;                       // examined; empty: none
+  std::uint64_t present_next_ = 0;            // its UIDNEXT when it was examined; 0: not known
+  bool reading_ = false;                      // the present one is not yet read to its end
+  std::uint64_t search_from_ = 0;             // UIDs of it not yet searched for
+  std::uint64_t window_ = 0;                  // how many UIDs the next search covers
+  std::deque<std::uint32_t> uids_;            // of it, not yet planned
+  std::vector<std::uint32_t> sized_;          // the next of them, whose sizes are asked for
+  std::uint32_t good_ = 0;                    // one that was handed over,
+  std::string good_of_;                       // of this mailbox
+  std::deque<Group> groups_;                  // planned; the first `asked_` are under way
   std::size_t asked_ = 0;
   std::chrono::steady_clock::time_point listed_;
   bool looked_ = false;  // at all mailboxes, since the connection was made

@@ -235,9 +235,12 @@ TEST_F(ConfigurationTest, AFileThatWouldNotBeReadIsTold) {
 }
 
 TEST_F(ConfigurationTest, WithoutItsOwnFileTheDaemonDoesNotStart) {
-  write("voxbus.yml", "state: /srv/voxbus\n");
+  fs::rename(folder / "voxbus.yaml", folder / "voxbus.yml");
   EXPECT_THAT(report(), HasSubstr("voxbus.yml: is not read\n        call it voxbus.yaml"));
   EXPECT_TRUE(problems.fatal());
+  fs::copy(folder / "voxbus.yml", folder / "voxbus.yaml");
+  EXPECT_THAT(report(), HasSubstr("voxbus.yml: is not read"));
+  EXPECT_FALSE(problems.fatal()) << "beside the one that is read it hinders nothing";
 }
 
 TEST_F(ConfigurationTest, AFileThatIsNotReadIsNoFaultOfTheChannelBesideIt) {
