@@ -152,7 +152,7 @@ std::optional<model::Sequence> highest_told(const std::filesystem::path& directo
   // What no sequence can be was not written by us.
   auto highest = Statement::prepare(
       *connection,
-      "SELECT epoch, head FROM consumers WHERE epoch BETWEEN 1 AND 9999 AND floor <= head "
+      "SELECT epoch, head FROM consumers WHERE epoch BETWEEN 1 AND 4294967295 AND floor <= head "
       "AND head BETWEEN 0 AND 999999999999999999 ORDER BY epoch DESC, head DESC LIMIT 1");
   if (!highest || highest->step() != SQLITE_ROW) return std::nullopt;
   return model::Sequence{static_cast<model::Epoch>(highest->integer(0)),

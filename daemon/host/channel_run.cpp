@@ -163,14 +163,14 @@ void ChannelRun::act() {
   for (;;) {
     const auto work = requests_.when(
         [](const Requests& asked) {
-          return asked.stop || asked.probes > 0 || !asked.rereads.empty();
+          return asked.stop || asked.probe || !asked.rereads.empty();
         },
         [](Requests& asked) {
           Work next;
           if (asked.stop) return next;
-          next.probe = asked.probes > 0;
+          next.probe = asked.probe;
           if (next.probe) {
-            --asked.probes;
+            asked.probe = false;
           } else {
             next.reread = std::move(asked.rereads.front());
             asked.rereads.pop_front();
@@ -247,7 +247,7 @@ std::chrono::milliseconds ChannelRun::quiet_for() const {
 }
 
 void ChannelRun::probe() {
-  requests_.with([](Requests& asked) { ++asked.probes; });
+  requests_.with([](Requests& asked) { asked.probe = true; });
   requests_.notify_all();
 }
 

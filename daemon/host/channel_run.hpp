@@ -96,7 +96,7 @@ class ChannelRun {
   std::atomic<bool> stopping_ = false;
   struct Requests {
     bool stop = false;
-    int probes = 0;
+    bool probe = false;
     std::deque<Reread> rereads;
   };
   Guarded<Requests> requests_;

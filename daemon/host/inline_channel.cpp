@@ -147,6 +147,12 @@ Outcome InlineChannel::live(Start start, const FileDescriptor& file) {
   return run->run();
 }
 
+void InlineChannel::ask_probe() {
+  running_.with([](Running& running) {
+    if (running.run && !running.stop) running.run->probe();
+  });
+}
+
 void InlineChannel::reread(Reread wanted, std::function<void(Outcome)> done) {
   const bool asked = running_.with([&](Running& running) {
     if (running.run && !running.stop) running.run->reread(std::move(wanted));

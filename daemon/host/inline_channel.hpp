@@ -29,6 +29,7 @@ class InlineChannel final : public Supervised,
   void look();
   // The lane's thread from beginning to end.
   Outcome live(Start start, const FileDescriptor& file);
+  void ask_probe() override;
   void end_run();
   void ended(const Outcome& outcome);
   void start_again(std::string why);

@@ -150,6 +150,11 @@ void ProcessChannel::read(const std::shared_ptr<Run>& run) {
                            });
 }
 
+void ProcessChannel::ask_probe() {
+  // One that cannot be sent to is gone, which its end says.
+  if (run_ && run_->ready) (void)run_->socket.send(FrameType::probe, {});
+}
+
 Status ProcessChannel::take(Run& run, const Frame& frame) {
   switch (frame.type) {
     case FrameType::loading:

@@ -36,6 +36,7 @@ class ProcessChannel final : public Supervised,
   void read(const std::shared_ptr<Run>& run);
   void tick(const std::shared_ptr<Run>& run);
   Status take(Run& run, const Frame& frame);
+  void ask_probe() override;
   void reread_next(Run& run);
   void note_crash(Run& run, const Process::End& end);
   void read_refusal(Run& run);

@@ -42,16 +42,18 @@ Supervised::Supervised(const config::Channel& channel, Surroundings& surrounding
   });
 }
 
-void Supervised::change(Level level, std::string reason, std::string remedy) {
+bool Supervised::change(Level level, std::string reason, std::string remedy) {
+  bool moved = false;
   const bool news = status_.with([&](ChannelStatus& status) {
-    const bool changed = status.level != level || status.reason != reason;
-    if (status.level != level) status.since = around_.clock->now();
+    moved = status.level != level;
+    const bool changed = moved || status.reason != reason;
+    if (moved) status.since = around_.clock->now();
     status.level = level;
     status.reason = reason;
     status.remedy = remedy;
     return changed;
   });
-  if (!news) return;
+  if (!news) return false;
   switch (level) {
     case Level::starting:
       log::debug("channel {}: starting", channel_.name);
@@ -69,6 +71,7 @@ void Supervised::change(Level level, std::string reason, std::string remedy) {
       break;
   }
   if (around_.on_change) around_.on_change(status());
+  return moved;
 }
 
 void Supervised::note_log(const LogLine& line) {
@@ -92,27 +95,30 @@ void Supervised::note_log(const LogLine& line) {
 }
 
 void Supervised::note_poll(const Outcome& outcome) {
+  // What the probe found is of the level before.
+  if (judge_poll(outcome)) ask_probe();
+}
+
+bool Supervised::judge_poll(const Outcome& outcome) {
   switch (outcome.status) {
     case VOXBUS_OK:
     case VOXBUS_MORE:
     case VOXBUS_STOPPED:
       if (outcome.message.empty()) {
-        change(Level::up);
-      } else {
-        change(Level::degraded, outcome.message, "the rest of it works; tried again by itself");
+        return change(Level::up);
       }
-      break;
+      return change(Level::degraded, outcome.message,
+                    "the rest of it works; tried again by itself");
     case VOXBUS_PERMANENT:
-      change(Level::degraded,
-             outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
-             "change what it names; it is tried again every five minutes");
-      break;
+      return change(Level::degraded,
+                    outcome.message.empty() ? "the plugin says it cannot go on" : outcome.message,
+                    "change what it names; it is tried again every five minutes");
     default:
-      change(Level::degraded,
-             outcome.message.empty()
-                 ? "the plugin's poll failed with status " + std::to_string(outcome.status)
-                 : outcome.message,
-             "it is tried again by itself");
+      return change(Level::degraded,
+                    outcome.message.empty()
+                        ? "the plugin's poll failed with status " + std::to_string(outcome.status)
+                        : outcome.message,
+                    "it is tried again by itself");
   }
 }
 

@@ -68,7 +68,8 @@ class Supervised {
   [[nodiscard]] const config::Channel& channel() const { return channel_; }
 
  protected:
-  void change(Level level, std::string reason = {}, std::string remedy = {});
+  // Whether the level is another one.
+  bool change(Level level, std::string reason = {}, std::string remedy = {});
   template<class Action>
   void amend(Action&& action) {
     status_.with(action);
@@ -77,6 +78,9 @@ class Supervised {
   void note_log(const LogLine& line);
   // The daemon's answer to how a poll ended.
   void note_poll(const Outcome& outcome);
+  // Has the plugin look whether it can work; note_probe() gets the answer. Nothing while it is not
+  // up.
+  virtual void ask_probe() = 0;
   // What the plugin found when it was asked whether it can work; a plugin that cannot be asked is
   // no news.
   void note_probe(const Outcome& outcome);
@@ -95,6 +99,8 @@ class Supervised {
   Surroundings& around_;
 
  private:
+  bool judge_poll(const Outcome& outcome);
+
   Guarded<ChannelStatus> status_;
   Backoff backoff_;
   struct LogShare {

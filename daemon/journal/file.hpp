@@ -77,6 +77,12 @@ struct Frame {
 
 [[nodiscard]] model::Epoch epoch_of(const std::vector<EpochStart>& epochs,
                                     model::Position position);
+// The number of an epoch that begins at `when`: its second since 1970. Counting would give the same
+// number again when the same backup is put back twice.
+[[nodiscard]] constexpr model::Epoch epoch_begun(TimePoint when) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(when).time_since_epoch().count();
+  return second < 1 ? 1 : static_cast<model::Epoch>(second);
+}
 // Whether every position from `first` to `last` is a known gap.
 [[nodiscard]] bool is_gap(const std::vector<Gap>& gaps, model::Position first,
                           model::Position last);

@@ -50,9 +50,6 @@ struct Prepared {
   std::uint64_t rows_lost = 0;
 };
 
-// More restores than anybody makes between two that we hear of.
-constexpr model::Epoch kMostEpochsAhead = 100;
-
 // Why a journal that is whole in itself is not the newest that there was; empty: it may be.
 std::string older_copy(const Standing& standing, const std::optional<model::Sequence>& told) {
   if (!told) return {};
@@ -113,12 +110,12 @@ Result<Prepared> prepare(const Options& options, const Keys& keys, TimePoint now
     if (damage.empty()) return Prepared{std::move(*examined.standing), 0};
   }
   // Of what only the bus remembers the epoch alone counts: its file has no seals, and a flipped bit
-  // there must not move positions.
+  // there must not move positions, nor begin an epoch far ahead of us.
   if (options.told && (!told || options.told->epoch > told->end.epoch)) {
     const auto known = told ? *told : Told{};
-    told = Told{
-        {std::min(options.told->epoch, known.end.epoch + kMostEpochsAhead), known.end.position},
-        known.chain};
+    told = Told{{std::min(options.told->epoch, std::max(known.end.epoch, epoch_begun(now))),
+                 known.end.position},
+                known.chain};
   }
   if (put_back)
     log::info("the journal {} was put back from a backup: a new epoch begins", file.string());

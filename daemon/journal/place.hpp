@@ -4,10 +4,11 @@
 //
 // Decision. Context: a backup of the whole state that is put back holds the witness and the
 // consumers' positions of then, so nothing in it tells that others were told of later events; one
-// sequence would name two. Choice: a file `place` that holds its own inode, which a copy changes.
-// Cost: a state that is moved to another disk begins a new epoch, which harms nobody; a snapshot of
-// the file system, and a copy that is written over the files that are there, keep inodes and have
-// to be told by a person; and the same copy put back twice gets the same epoch twice.
+// sequence would name two. Choice: a file `place` that holds what no copy keeps: the inode and the
+// last change of `anchor`, an empty file that is never touched again, and the inode of the journal.
+// Cost: a state that is moved to another disk, given another owner or linked from elsewhere begins
+// a new epoch, which harms nobody but copies the journal; a snapshot of the file system keeps all
+// of it and has to be told by a person.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +19,7 @@ namespace voxbus::journal {
 
 // False where nothing was noted yet.
 [[nodiscard]] bool is_copy(const std::filesystem::path& directory);
+// Once the journal's file is there.
 [[nodiscard]] Status note_place(const std::filesystem::path& directory);
 
 }  // namespace voxbus::journal

@@ -99,7 +99,8 @@ Result<Salvaged> salvage(const std::filesystem::path& directory, const Keys& key
         if (first_lost == 0) first_lost = at;
       }
     }
-    const auto epoch = std::max(frame.epochs.back().epoch, told_end.epoch) + 1;
+    const auto epoch =
+        std::max(std::max(frame.epochs.back().epoch, told_end.epoch) + 1, epoch_begun(now));
     const auto reason = out.lost == 0 ? "salvaged, no row was lost"
                                       : "salvaged, " + std::to_string(out.lost) + " rows were lost";
     std::erase_if(frame.epochs, [&](const EpochStart& start) { return start.first > first; });

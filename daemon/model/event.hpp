@@ -16,7 +16,7 @@
 namespace voxbus::model {
 
 using Position = std::uint64_t;  // 1 is the first; grows by one; never reused within an epoch
-using Epoch = std::uint32_t;     // 1 is the first; grows at a restore or a lost tail
+using Epoch = std::uint32_t;     // 1 is the first; one begun later is its second since 1970
 
 // What consumers hold: the CloudEvents attribute `sequence`, opaque to them and ordered as text.
 struct Sequence {

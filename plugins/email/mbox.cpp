@@ -181,7 +181,7 @@ std::string Mbox::cursor_of(Place place, int fd) const {
 Result<Batch> Mbox::poll(const Cursor& since, Context& context) {
   auto place = parse(since.bytes);
   if (!place) return Error::permanent("the cursor was not made by this channel");
-  for (;;) {
+  for (bool was_missing = false;;) {
     (void)watch_.add(file_.parent_path(), kit::Watch::What::kEntriesAndContent);
     auto batch = [&]() -> Result<Batch> {
       try {
@@ -195,6 +195,11 @@ Result<Batch> Mbox::poll(const Cursor& since, Context& context) {
       batch->more = true;
       return batch;
     }
+    if (was_missing && !is_missing_) return Batch{};  // the next poll has nothing to say of it
+    was_missing = is_missing_;
+    if (is_missing_)
+      context.trouble("there is no file " + file_.string() +
+                      "; it is read as soon as there is, with the next mail");
     // Ends early when the file changed; a file that is not quiet yet is looked at soon.
     const auto wait = unsettled_ ? options_.settle : std::chrono::milliseconds{kLookAgain};
     for (const auto until = std::chrono::steady_clock::now() + wait;;) {
@@ -219,16 +224,15 @@ Result<Batch> Mbox::read(Place& place, Context& context) {
   unsettled_ = false;
   const File file{file_};
   const int fd = file.fd();
-  if (fd < 0 && errno == ENOENT && std::filesystem::is_directory(file_.parent_path())) {
-    return Batch{};  // no mail has come yet
-  }
+  is_missing_ = fd < 0 && errno == ENOENT && std::filesystem::is_directory(file_.parent_path());
+  if (is_missing_) return Batch{};
   if (fd < 0) {
     return Error::retry("cannot open " + file_.string() + ": " + std::strerror(errno) +
                         (errno == EACCES ? ": let the service's user read it" : ""));
   }
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    return Error::permanent(file_.string() + " is not a regular file");
+    return Error::retry(file_.string() + " is not a regular file");
   }
   const auto size = static_cast<std::uint64_t>(info.st_size);
   if (!lock_for_reading(fd) || has_dot_lock(file_)) {  // somebody is writing, perhaps all of it

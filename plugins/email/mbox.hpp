@@ -75,7 +75,8 @@ class Mbox final : public MailSource {
   kit::Watch watch_;
   std::uint64_t quiet_size_ = 0;
   std::optional<std::chrono::steady_clock::time_point> quiet_since_;
-  bool unsettled_ = false;  // the last look found a mail that may not be complete
+  bool is_missing_ = false;  // the last look found no file
+  bool unsettled_ = false;   // the last look found a mail that may not be complete
 };
 
 }  // namespace voxbus::email

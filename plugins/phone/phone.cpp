@@ -68,7 +68,7 @@ class Phone final : public Channel {
     if (since.empty() || since.bytes != reached_) {
       if (auto resumed = follow_.resume(since.bytes); !resumed) return resumed.error();
     }
-    for (;;) {
+    for (bool is_missing = false;;) {
       auto batch = read_lines(context);
       for (const std::string& notice : follow_.notices()) context.log(LogLevel::kWarning, notice);
       if (!batch || context.stopping()) return batch;
@@ -76,9 +76,10 @@ class Phone final : public Channel {
         reached_ = batch->cursor.bytes;
         return batch;
       }
-      if (!follow_.has_file())
-        context.trouble("there is no file " + file_.string() +
-                        " yet; it is read as soon as there is");
+      const std::string missing = follow_.missing();
+      if (missing.empty() && is_missing) return Batch{};  // the next poll has nothing to say of it
+      is_missing = !missing.empty();
+      if (is_missing) context.trouble(missing);
       if (follow_.wait(context) == Wake::kStopped) return Batch{};
     }
   }

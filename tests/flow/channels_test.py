@@ -4,6 +4,7 @@
 import email.message
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import unittest
@@ -135,6 +136,45 @@ class Channels(unittest.TestCase):
                        + mail("m2@example.org", "Two", ">From the start it was wrong") + b"\n")
         events = self.daemon.wait_for_events(2)
         self.assertEqual([e["data"]["title"] for e in events], ["One", "Two"])
+
+    def test_a_source_that_vanishes_degrades_its_channel_until_there_is_one_again(self):
+        maildir = Maildir(self.daemon.folder / "mail")
+        calls, mbox = self.daemon.folder / "Master.csv", self.daemon.folder / "mbox"
+        calls.write_text(cdr(1))
+        mbox.write_bytes(b"From nora@example.org Sun Nov 22 10:00:00 2026\n" + mail("1@example.org", "One", "x") + b"\n")
+        self.daemon.channel("phone", "phone", {"file": str(calls)})
+        self.daemon.channel("box", "email", {"mbox": str(mbox)})
+        self.daemon.channel("support", "email", {"maildir": str(maildir.path)})
+        self.daemon.start()
+        for channel in ("phone", "box", "support"):
+            self.daemon.wait_for_state(channel, "up")
+        self.daemon.wait_for_events(2)
+
+        def probes(channel, words):
+            """Also what the probe found, which is asked anew with each change."""
+            wait_for(lambda: words in self.daemon.channel_status(channel)["probe"], f"{channel}'s probe says {words}")
+        for path, channel in ((calls, "phone"), (mbox, "box"), (maildir.path, "support")):
+            with self.subTest("deleted", channel=channel):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+                state = self.daemon.wait_for_state(channel, "degraded")
+                self.assertIn(str(path), state["reason"])
+                probes(channel, "No such file or directory")
+        for path, channel in ((calls, "phone"), (mbox, "box")):
+            with self.subTest("a folder in its place", channel=channel):
+                path.mkdir()
+                wait_for(lambda: "is not a regular file" in self.daemon.channel_status(channel)["reason"], "it is said")
+                path.rmdir()
+        calls.write_text(cdr(2))
+        mbox.write_bytes(b"From nora@example.org Sun Nov 22 10:00:00 2026\n" + mail("2@example.org", "Two", "x") + b"\n")
+        Maildir(maildir.path).deliver(mail("3@example.org", "Three", "x"))
+        for channel in ("phone", "box", "support"):
+            with self.subTest("there again", channel=channel):
+                self.daemon.wait_for_state(channel, "up", limit=60)
+                probes(channel, "ok")
+        self.daemon.wait_for_events(5)
 
     def test_calls_are_read_with_e164_rotation_and_half_written_lines(self):
         calls = self.daemon.folder / "Master.csv"

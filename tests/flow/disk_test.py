@@ -49,7 +49,7 @@ class OldFiles(unittest.TestCase):
         self.assertNotIn("cannot go on", log)
         self.named(log)
         self.assertEqual([event["id"] for event in self.daemon.interactions()], self.before)
-        self.assertRegex(self.daemon.status()["end"], "^0002")
+        self.assertGreater(self.daemon.status()["end"], "0002")
 
     def test_a_damaged_one_is_an_error_and_the_file_that_is_kept_is_named(self):
         with open(self.journal / "journal.db", "r+b") as file:

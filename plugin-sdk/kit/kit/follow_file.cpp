@@ -133,7 +133,7 @@ Result<std::optional<FollowFile::Opened>> FollowFile::open_file(const std::files
   struct stat info {};
   Opened opened{fd, {}};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-    return Error::permanent(path.string() + " is not a regular file");
+    return Error::retry(path.string() + " is not a regular file");
   opened.look = look_of(info);
   return std::optional<Opened>{std::move(opened)};
 }
@@ -439,6 +439,16 @@ Result<FollowFile::Step> FollowFile::at_end() {
   auto opened = open_next();
   if (!opened) return opened.error();
   return *opened ? Step::kBusy : Step::kIdle;
+}
+
+std::string FollowFile::missing() const {
+  struct stat named {
+  }, open{};
+  if (::stat(file_.c_str(), &named) == 0)
+    return S_ISREG(named.st_mode) ? std::string{} : file_.string() + " is not a regular file";
+  if (fd_ < 0) return "there is no file " + file_.string() + " yet; it is read as soon as there is";
+  if (::fstat(fd_, &open) == 0 && open.st_nlink > 0) return {};  // rotated
+  return file_.string() + " was deleted; it is read again as soon as there is a new one";
 }
 
 void FollowFile::deliver(std::size_t length, bool has_break) {

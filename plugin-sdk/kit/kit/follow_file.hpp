@@ -70,8 +70,9 @@ class FollowFile {
   Result<Step> next();
   const FollowedLine& line() const { return line_; }
 
-  // Whether it was there when next() looked, under its name or a rotated one.
-  bool has_file() const { return fd_ >= 0; }
+  // Why nothing can come from it as it is now, and what then: there is none, it was deleted, a
+  // folder has its name. Empty where all is well, also between a rotation and the next file.
+  std::string missing() const;
 
   // Covers every line that next() gave. Empty before the first file was opened.
   std::string cursor() const;

@@ -331,10 +331,9 @@ TEST_F(Following, SaysWhatToDoAboutAFolderThatItMayNotLookInto) {
     const auto refused = follow_->next();
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().message, HasSubstr("setfacl"));
-    EXPECT_FALSE(follow_->has_file());
   }
   EXPECT_THAT(read(), ElementsAre("one"));
-  EXPECT_TRUE(follow_->has_file());
+  EXPECT_EQ(follow_->missing(), "");
 }
 
 TEST_F(Following, NoticesATruncatedFileThatGrewPastItsPlace) {
@@ -376,6 +375,21 @@ TEST_F(Following, LosesNothingWhenTheFileOfItsPlaceWasDeleted) {
   std::filesystem::remove(folder_ / "calls.csv.2");
   restart();
   EXPECT_THAT(read(), ElementsAre("two", "three"));
+}
+
+TEST_F(Following, SaysWhatIsMissing) {
+  EXPECT_THAT(read(), IsEmpty());
+  EXPECT_THAT(follow_->missing(), HasSubstr("there is no file"));
+  write("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  EXPECT_EQ(follow_->missing(), "");
+  rename("calls.csv", "calls.csv.1");
+  EXPECT_THAT(read(), IsEmpty());
+  EXPECT_EQ(follow_->missing(), "") << "rotated; the next is made with the next line";
+  std::filesystem::remove(folder_ / "calls.csv.1");
+  EXPECT_THAT(follow_->missing(), HasSubstr("was deleted"));
+  std::filesystem::create_directory(folder_ / "calls.csv");
+  EXPECT_THAT(follow_->missing(), HasSubstr("is not a regular file"));
 }
 
 TEST_F(Following, DeliversTheUnfinishedLastLineOfARotatedFile) {

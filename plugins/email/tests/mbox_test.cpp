@@ -81,7 +81,18 @@ TEST_F(Mbox, FollowsAppendedMails) {
   EXPECT_THAT(read(), ElementsAre("three"));
 }
 
+TEST_F(Mbox, SaysThatThereIsNoFileAndReadsItAsSoonAsThereIs) {
+  create();
+  EXPECT_THAT(harness_.drain().message, HasSubstr("there is no file " + file_.string()));
+  append_mail("one");
+  age();
+  const Outcome some = harness_.drain();
+  EXPECT_THAT(titles(some), ElementsAre("one"));
+  EXPECT_EQ(some.message, "");
+}
+
 TEST_F(Mbox, BringsNewMailWithinASecond) {
+  append("");
   create();
   std::chrono::steady_clock::time_point written;
   std::chrono::steady_clock::time_point seen;
