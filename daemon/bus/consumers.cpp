@@ -60,6 +60,12 @@ Result<std::unique_ptr<Consumers>> Consumers::open(const std::filesystem::path& 
   auto parts = std::make_unique<Parts>(feed, clock);
   VOXBUS_TRY(positions, Positions::open(directory));
   parts->positions = std::move(positions);
+  if (parts->positions->is_new() && feed.end().position > 0) {
+    log::warn(
+        "the consumers' positions are missing in {}, beside a journal that ends at {}: consumers "
+        "are to be made again, or the file is to be put back from a backup",
+        directory.string(), model::format(feed.end()));
+  }
   VOXBUS_CHECK(parts->load());
   return std::unique_ptr<Consumers>(new Consumers(std::move(parts)));
 }

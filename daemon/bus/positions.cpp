@@ -43,6 +43,7 @@ bool take_number(std::string_view& bytes, std::uint64_t& number) {
 
 // The connection and its statements, which are finalised before it closes: the order of members.
 struct Base {
+  bool is_new = false;
   std::unique_ptr<Connection> connection;
   Statement load, insert, change_spec, save, park, take_up, remove, parked, count, is_parked,
       forget;
@@ -95,7 +96,8 @@ Status make_usable(Base& base) {
                               "PRAGMA wal_autocheckpoint = 1000", "PRAGMA foreign_keys = ON"}) {
     VOXBUS_CHECK(db.run(setting));
   }
-  if (format == 0) VOXBUS_CHECK(db.run((std::string("BEGIN;") + kSchema + "COMMIT;").c_str()));
+  base.is_new = format == 0;
+  if (base.is_new) VOXBUS_CHECK(db.run((std::string("BEGIN;") + kSchema + "COMMIT;").c_str()));
   return prepare(base);
 }
 
@@ -203,10 +205,15 @@ Result<std::unique_ptr<Positions>> Positions::open(const std::filesystem::path& 
     if (!fresh.damage.empty())
       return permanent("cannot create " + file.string() + ": " + fresh.damage);
     opened = std::move(fresh);
+    opened.base.is_new = false;  // it was said why
   }
   auto parts = std::make_unique<Parts>();
   parts->base.with([&](Base& base) { base = std::move(opened.base); });
   return std::unique_ptr<Positions>(new Positions(std::move(parts)));
+}
+
+bool Positions::is_new() const {
+  return parts_->base.with([](const Base& base) { return base.is_new; });
 }
 
 namespace {

@@ -44,6 +44,8 @@ class Positions {
       const std::filesystem::path& directory);
   ~Positions();
 
+  // There was no file, or an empty one.
+  [[nodiscard]] bool is_new() const;
   [[nodiscard]] Result<std::vector<StoredConsumer>> load();
   // Gives its id.
   [[nodiscard]] Result<std::int64_t> insert(const StoredConsumer& consumer);

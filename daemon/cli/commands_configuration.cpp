@@ -58,6 +58,10 @@ void check_own(const config::Configuration& configuration, config::Problems& pro
                   .remedy = "voxbusd will not start"});
   };
   if (const auto sound = config::check_state(configuration.state); !sound) report(sound.error());
+  // One that is no address at all was reported where it stands.
+  if (config::parse_listen(configuration.listen)) {
+    if (const auto ours = config::check_listen(configuration.listen); !ours) report(ours.error());
+  }
   const auto& key = configuration.master_key;
   // systemd hands out credentials at the start of the service only.
   if (key && key->from == config::SecretReference::From::file) {

@@ -194,24 +194,32 @@ void check_twin(Mapping& in, const Mark& mark, const Channel& channel, const Con
             "give one of the two another name");
 }
 
-Channel read_channel(const fs::path& file, const Configuration& all, Plugins plugins,
-                     Problems& problems) {
+struct ChannelFile {
   Channel channel;
+  bool is_named = false;  // by the file's contents; else after the file
+};
+
+ChannelFile read_channel(const fs::path& file, const Configuration& all, Plugins plugins,
+                         Problems& problems) {
+  ChannelFile out;
+  auto& channel = out.channel;
   channel.file = file;
   channel.name = file.stem().string();
   channel.region = all.region;
-  auto document = Document::read(file, problems, channel.name);
-  if (!document) return channel;
+  // Under the file's whole name: what it says may be of no channel that another file describes.
+  auto document = Document::read(file, problems, file.filename().string());
+  if (!document) return out;
   Mapping in(*document, document->root(), problems, "a channel");
   const auto* name = in.required("channel");
-  if (name && in.text("channel", channel.name)) {
+  out.is_named = name && in.text("channel", channel.name);
+  if (out.is_named) {
     document->confine_to(channel.name);
     if (!is_channel_name(channel.name)) {
       in.report(name->mark,
                 "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");
     }
   }
-  check_twin(in, name ? name->mark : document->root().mark, channel, all);
+  if (out.is_named) check_twin(in, name->mark, channel, all);
   const auto* plugin = in.required("plugin");
   in.text("plugin", channel.plugin);
   const auto* settings = in.node("settings");
@@ -244,14 +252,14 @@ Channel read_channel(const fs::path& file, const Configuration& all, Plugins plu
                 "remove the line: it then runs in a process of its own");
     }
   }
-  return channel;
+  return out;
 }
 
 // One sentence per channel out of what was reported for it.
 void mark_faulty(Configuration& out, const Problems& problems) {
   for (auto& channel : out.channels) {
     for (const auto& problem : problems.list()) {
-      if (problem.channel != channel.name) continue;
+      if (problem.channel != channel.name && problem.file != channel.file.string()) continue;
       if (!channel.faults.empty()) channel.faults += "; ";
       channel.faults += problem.file;
       if (problem.mark.line > 0) channel.faults += ':' + std::to_string(problem.mark.line);
@@ -286,12 +294,21 @@ Configuration load(const fs::path& directory, Problems& problems) {
                   .channel = fs::exists(main_file, code) ? stray.filename().string() : ""});
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
-  for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
-    auto channel = read_channel(file, out, plugins, problems);
+  const auto add = [&](Channel channel) {
     const bool twin = std::any_of(out.channels.begin(), out.channels.end(),
                                   [&](const auto& other) { return other.name == channel.name; });
     if (!twin) out.channels.push_back(std::move(channel));
+  };
+  std::vector<Channel> unnamed;
+  for (const auto& file : files_in(directory / "channels.d", ".yaml", problems)) {
+    auto read = read_channel(file, out, plugins, problems);
+    if (read.is_named)
+      add(std::move(read.channel));
+    else
+      unnamed.push_back(std::move(read.channel));
   }
+  // Last: a file that cannot be read takes no name from one that can.
+  for (auto& channel : unnamed) add(std::move(channel));
   for (const auto& file : files_in(directory / "channels.d", ".yml", problems)) {
     // Under its whole name: no fault of a channel that is read from a file beside it.
     problems.add({.file = file.string(),

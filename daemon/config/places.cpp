@@ -3,12 +3,17 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <optional>
+
+#include "base/posix.hpp"
 
 namespace voxbus::config {
 namespace {
@@ -151,10 +156,46 @@ void read_state(Mapping& in, fs::path& state) {
 }
 
 Status check_state(const fs::path& state) {
+  std::error_code code;
+  auto there = state;
+  while (there.has_relative_path() && !fs::exists(there, code)) there = there.parent_path();
+  struct statvfs disk {};
+  if (::statvfs(there.c_str(), &disk) == 0 && (disk.f_flag & ST_RDONLY) != 0) {
+    return permanent("the state folder " + state.string() +
+                     " is on a file system that is mounted " + "to be read only");
+  }
   struct stat status {};
   if (::stat(state.c_str(), &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
   return permanent("the state folder " + state.string() + " may be written by others: chmod 700 " +
                    state.string());
+}
+
+Status check_listen(const std::string& listen) {
+  VOXBUS_TRY(parsed, parse_listen(listen));
+  sockaddr_storage address{};
+  if (parsed.is_v6) {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+    const auto percent = parsed.address.find('%');
+    v6.sin6_family = AF_INET6;
+    if (percent != parsed.address.npos)
+      v6.sin6_scope_id = ::if_nametoindex(parsed.address.c_str() + percent + 1);
+    (void)::inet_pton(AF_INET6, parsed.address.substr(0, percent).c_str(), &v6.sin6_addr);
+  } else {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+    v4.sin_family = AF_INET;
+    (void)::inet_pton(AF_INET, parsed.address.c_str(), &v4.sin_addr);
+  }
+  const FileDescriptor probe(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto size = parsed.is_v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  // What else may hinder is this caller's, or will have passed when the daemon starts.
+  if (probe &&
+      ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address),
+             static_cast<socklen_t>(size)) != 0 &&
+      errno == EADDRNOTAVAIL) {
+    return permanent("cannot listen on " + listen + ": this machine has no such address; `ip " +
+                     "address` shows those that it has");
+  }
+  return {};
 }
 
 bool read_plugin_folders(Mapping& in, std::vector<fs::path>& folders) {

@@ -33,6 +33,9 @@ void read_state(Mapping& in, std::filesystem::path& state);
 // Whether a state folder that is there may be used: whoever else may write in it can let himself in,
 // by a token of his own. Any thread.
 [[nodiscard]] Status check_state(const std::filesystem::path& state);
+// Whether the address of `listen`, one that parse_listen() takes, is one of this machine's, by
+// binding a socket to a port of the system's choice. Any thread.
+[[nodiscard]] Status check_listen(const std::string& listen);
 // Only what can be used is taken over; false when there was more.
 [[nodiscard]] bool read_plugin_folders(Mapping& in, std::vector<std::filesystem::path>& folders);
 

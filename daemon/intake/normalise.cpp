@@ -99,9 +99,11 @@ class RecordReader {
     return text;
   }
 
+  [[nodiscard]] bool is_cut(std::string_view name) const {
+    return std::find(truncated_.begin(), truncated_.end(), json::value(name)) != truncated_.end();
+  }
   void note_cut(std::string_view name) {
-    if (std::find(truncated_.begin(), truncated_.end(), json::value(name)) == truncated_.end())
-      truncated_.emplace_back(name);
+    if (!is_cut(name)) truncated_.emplace_back(name);
   }
 
   Status line(std::string_view name, std::size_t limit) {
@@ -242,12 +244,15 @@ class RecordReader {
         one["author"] = bounded("quoted.author", clean_text(*author, Lines::one), model::kMaxName);
       }
       if (const auto at = json::integer_at(*fields, "at"); at && *at >= 0) one["at"] = place(*at);
-      const auto text = clean_text(json::text_at(*fields, "text").value_or(""), Lines::many);
-      total += text.size();
-      if (kept.size() == model::kMaxQuoted || total > model::kMaxText) {
+      if (kept.size() == model::kMaxQuoted || total == model::kMaxText) {
         note_cut("quoted");
         break;
       }
+      const auto text =
+          bounded("quoted", clean_text(json::text_at(*fields, "text").value_or(""), Lines::many),
+                  model::kMaxText - total);
+      // Behind one that was cut none goes on.
+      total = is_cut("quoted") ? model::kMaxText : total + text.size();
       one["text"] = text;
       if (const auto id = json::text_at(*fields, "native_id")) one["native_id"] = shown_id(*id);
       kept.emplace_back(std::move(one));

@@ -323,6 +323,8 @@ class Configured(unittest.TestCase):
         self.assertIn("by anybody: chmod 600", self.fails("check", "--trust"))
         key.chmod(0o600)
         self.daemon.voxbus("check", "--trust")
+        self.daemon.main(state=str(self.state), listen="192.0.2.1:8420")
+        self.assertIn("cannot listen on 192.0.2.1:8420: this machine has no such address", self.fails("check", "--trust"))
 
     def test_a_broken_main_file_blames_no_channel(self):
         self.daemon.channel("calls", "phone", {"file": "/nowhere/Master.csv"})

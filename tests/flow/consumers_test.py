@@ -337,6 +337,23 @@ class Restarts(unittest.TestCase):
             self.assertEqual(max(seen.values()), 1)
             self.assertEqual(len(seen), 500)
 
+    def test_that_the_positions_are_gone_is_said(self):
+        with Daemon() as daemon:
+            daemon.channel("load", "generator", {"count": 20, "size": 100, "seed": 2}, begin="all")
+            daemon.start()
+            daemon.wait_for_events(20)
+            daemon.put("/v1/consumers/keeper", {"from": "beginning"})
+            for hurt in (lambda file: None, lambda file: file.unlink(), lambda file: file.write_bytes(b"")):
+                daemon.stop()
+                hurt(daemon.state / "positions" / "positions.db")
+                began = len(daemon.log())
+                daemon.start()
+                is_there = daemon.get("/v1/consumers/keeper")[0] == 200
+                self.assertEqual("positions are missing" in daemon.log()[began:], not is_there)
+                if not is_there:
+                    daemon.put("/v1/consumers/keeper", {"from": "beginning"})
+            self.assertFalse(is_there)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -20,9 +20,14 @@ import time
 BUILD = pathlib.Path(os.environ.get("VOXBUS_BUILD", "build/dev")).resolve()
 
 
+def has_address_sanitizer():
+    return b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes()
+
+
 def memory_scale():
-    """What a limit of memory is multiplied by: a sanitizer keeps several bytes for each."""
-    return 8 if b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes() else 1
+    """What a limit of memory is multiplied by: a sanitizer keeps several bytes for each, and 256 MiB of what was given
+    back."""
+    return 12 if has_address_sanitizer() else 1
 
 
 def wait_for(condition, what, limit=30.0):

@@ -36,6 +36,13 @@ inline double cpu_seconds_of(const std::function<void()>& work) {
   return *std::min_element(took.begin(), took.end());
 }
 
+// What a limit of memory is multiplied by: AddressSanitizer holds back what was given back.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr std::size_t kMemoryScale = 4;
+#else
+inline constexpr std::size_t kMemoryScale = 1;
+#endif
+
 // For twice the input; a sanitizer's own memory costs more the larger the pieces are, and quadratic
 // would be four.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -13,6 +13,7 @@ namespace {
 using namespace voxbus::email::imap;
 using namespace std::string_literals;
 using voxbus::kit::tests::growth;
+using voxbus::kit::tests::kMemoryScale;
 using voxbus::kit::tests::memory_of;
 
 std::string shown(const Value& value) {
@@ -304,7 +305,7 @@ TEST(ImapReader, HoldsALargeMailOnceAndGivesItsMemoryBack) {
               Reader reader;
               large(reader);
             }),
-            (2 * size) + (8u << 20));
+            kMemoryScale * ((2 * size) + (8u << 20)));
   Reader reader;
   large(reader);
   reader.feed("* 1 EXISTS\r\n");

@@ -274,6 +274,22 @@ TEST_F(ConfigurationTest, TwoFilesMayNotDescribeOneChannel) {
                         (folder / "channels.d/support.yaml").string()));
 }
 
+TEST_F(ConfigurationTest, AFileThatSaysNoNameIsNoFaultOfTheChannelOfThatName) {
+  write("channels.d/10-support.yaml",
+        "channel: support\nplugin: email\nsettings: {server: x, user: u}\n");
+  for (const auto* broken : {"channel: [\n", "plugin: email\nsettings: {server: x, user: u}\n"}) {
+    write("channels.d/support.yaml", broken);
+    write("channels.d/alone.yaml", broken);
+    const auto channels = loaded().channels;
+    ASSERT_EQ(channels.size(), 2u) << broken;
+    EXPECT_EQ(channels[0].name, "support");
+    EXPECT_EQ(channels[0].faults, "");
+    EXPECT_EQ(channels[1].name, "alone");
+    EXPECT_THAT(channels[1].faults, HasSubstr("alone.yaml"));
+    EXPECT_THAT(report(), HasSubstr("/support.yaml:"));
+  }
+}
+
 TEST_F(ConfigurationTest, ProblemsOfAFileStandInTheOrderOfItsLines) {
   write("voxbus.yaml",
         "regoin: US\nregion: Atlantis\nlog_level: loud\njournal: {queue: 1}\nlisten: 8420\n");

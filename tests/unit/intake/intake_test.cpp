@@ -391,6 +391,19 @@ TEST_F(NormaliserTest, KeepsThePlaceOfAQuoteAmongWordsThatItCleans) {
   EXPECT_EQ(behind(3), "");
 }
 
+TEST_F(NormaliserTest, CutsAQuoteThatIsTooLongAndNothingFollowsIt) {
+  const std::string first(model::kMaxText / 2, 'a');
+  const std::string second = std::string(model::kMaxText / 2 - 1, 'b') + "\xC3\xA9" + "tail";
+  const auto record = normalised(R"({"kind":"mail","quoted":[{"text":")" + first +
+                                 R"("},{"text":")" + second + R"("},{"text":"c"}]})");
+  ASSERT_FALSE(item.quarantined) << item.record.substr(0, 200);
+  const auto& quoted = record.at("quoted").get_array();
+  ASSERT_EQ(quoted.size(), 2u);
+  EXPECT_EQ(quoted[0].at("text").as_string().size(), first.size());
+  EXPECT_EQ(quoted[1].at("text").as_string(), std::string(model::kMaxText / 2 - 1, 'b'));
+  EXPECT_EQ(json::serialize(record.at("truncated")), R"(["quoted"])");
+}
+
 TEST_F(NormaliserTest, LeavesOutWhatHasNoMeaning) {
   const auto record = normalised(
       R"({"kind":"mail","quoted":[{"text":"q","depth":-3,"at":-1},{"text":"r","depth":5000}],
