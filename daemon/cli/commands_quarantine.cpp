@@ -145,6 +145,7 @@ void run_replay(const Common& common, const std::vector<std::string>& sequences,
     for_each(connection, channel, false,
              [&](const json::object& item) { wanted.push_back(text_of(item, "sequence")); });
   }
+  if (!channel.empty()) say_if_not_configured(connection, channel);
   Replays replays;
   const bool progress = !common.json && ::isatty(STDERR_FILENO) && wanted.size() > 1;
   for (std::size_t i = 0; i < wanted.size(); ++i) {

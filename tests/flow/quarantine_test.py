@@ -47,6 +47,7 @@ class Quarantine(unittest.TestCase):
         done = self.daemon.voxbus("quarantine", "list", "--channel", "od")
         self.assertEqual(done.stdout, "0 in quarantine of channel od\n")
         self.assertEqual(done.stderr, "voxbus: no channel 'od' is configured; 'voxbus status' lists them\n")
+        self.assertIn("no channel 'od' is configured", self.daemon.voxbus("quarantine", "replay", "--channel", "od").stderr)
         self.assertEqual(self.daemon.voxbus("quarantine", "list", "--channel", "odd").stderr, "")
 
     def test_what_is_not_in_quarantine_is_not_shown_as_if_it_were(self):
