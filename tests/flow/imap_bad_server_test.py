@@ -365,6 +365,9 @@ class BadServer(unittest.TestCase):
     def test_a_mailbox_that_only_an_old_session_cannot_see_is_read_in_a_new_one(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}
         one = self.server("one", boxes, settings={"check_every": "1h"}, stale_mailboxes={"Shop": 1})
+        # Not in the next session either, but later.
+        late = self.server("late", {"INBOX": Mailbox(mails("c")), "Shop": Mailbox(mails("d"))},
+                           settings={"check_every": "100ms"}, stale_mailboxes={"Shop": 2})
         # That goes on being refused: connections must not come one behind the other.
         often = self.server("often", {"INBOX": Mailbox(mails("a")), "Shop": Mailbox(mails("b"))})
         refusals = itertools.count()
@@ -372,12 +375,14 @@ class BadServer(unittest.TestCase):
         self.daemon.start()
         self.wait_for_titles("one", "first", "shop", limit=20)
         self.assertEqual(one.logins, 2)
+        self.wait_for_titles("late", "c", "d", limit=20)
+        self.assertEqual(late.logins, 3)
         self.wait_for_titles("often", "a", "b")
         self.daemon.wait_for_state("often", "up")
         begun, before = time.monotonic(), often.logins
         for number in range(12):
             often.deliver(mails(f"later {number}")[0], "Shop")
-            self.daemon.wait_for_events(5 + number)
+            self.daemon.wait_for_events(7 + number)
         self.assertLessEqual(often.logins - before, 2 + (time.monotonic() - begun) / 0.2)
 
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):

@@ -12,7 +12,8 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kWindow = 100'000;  // UIDs that are searched for at once
-constexpr auto kListEvery = 10min;
+constexpr auto kListAtLeastEvery = 10min;
+constexpr int kLooksPerList = 10;
 // Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier,
 // and a server whose index is taken away under it tells nothing any more: a look is one round trip.
 constexpr auto kLongestIdle = 1min;
@@ -97,6 +98,12 @@ Result<void> Source::connect(Context& context) {
   return list(context);
 }
 
+// What mailboxes there are changes seldom, and costs more to ask than what is new in them.
+std::chrono::milliseconds Source::list_every() const {
+  return std::min<std::chrono::milliseconds>(kListAtLeastEvery,
+                                             kLooksPerList * account_.check_every);
+}
+
 bool Source::wanted(const Listed& listed) const {
   const auto has = [&](const char* attribute) {
     return std::find(listed.attributes.begin(), listed.attributes.end(), attribute) !=
@@ -168,7 +175,7 @@ Result<std::optional<Standing>> Source::open(const std::string& mailbox, Context
 bool Source::needs_new_session() const {
   const auto now = Clock::now();
   if (is_refused_anew_ && (!renewed_ || now - *renewed_ >= account_.check_every)) return true;
-  return !trouble_.empty() && now - listed_ > kListEvery;
+  return !trouble_.empty() && now - listed_ > list_every();
 }
 
 // In the first mailbox that opens: whoever waits hears of that one. False where something came
@@ -208,7 +215,7 @@ Result<void> Source::look_for_news(Context& context) {
     return {};
   }
   looked_ = true;
-  if (Clock::now() - listed_ > kListEvery) {
+  if (Clock::now() - listed_ > list_every()) {
     if (auto listed = list(context); !listed) return listed;
   }
   auto standing = session_->standing(mailboxes_, context);

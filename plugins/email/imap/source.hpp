@@ -63,6 +63,7 @@ class Source final : public MailSource {
   bool has_moved() const;
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
+  std::chrono::milliseconds list_every() const;
   bool wanted(const Listed& listed) const;
   Result<void> look_for_news(Context& context);
   bool needs_new_session() const;
