@@ -36,9 +36,12 @@ inline double cpu_seconds_of(const std::function<void()>& work) {
   return *std::min_element(took.begin(), took.end());
 }
 
-// What a limit of memory is multiplied by: AddressSanitizer holds back what was given back.
+// What a limit of memory is multiplied by: AddressSanitizer holds back what was given back,
+// ThreadSanitizer notes several bytes of each.
 #if defined(__SANITIZE_ADDRESS__)
 inline constexpr std::size_t kMemoryScale = 4;
+#elif defined(__SANITIZE_THREAD__)
+inline constexpr std::size_t kMemoryScale = 12;
 #else
 inline constexpr std::size_t kMemoryScale = 1;
 #endif
@@ -47,8 +50,10 @@ inline constexpr std::size_t kMemoryScale = 1;
 // would be four.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr double kMostGrowth = 3.2;
+inline constexpr double kNothing = 0.02;  // seconds that say nothing
 #else
 inline constexpr double kMostGrowth = 2.2;
+inline constexpr double kNothing = 0.004;
 #endif
 
 // How much longer twice the input takes, measured over two doublings, because a cache or a page
@@ -58,7 +63,6 @@ inline double growth(const std::function<void()>& half, const std::function<void
   // Memory that was given back is asked for again: without this, page faults are what is measured.
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  constexpr double kNothing = 0.004;
   double least = 100;
   for (int i = 0; i < 5 && least > kMostGrowth; ++i) {
     const double small = cpu_seconds_of(half);
