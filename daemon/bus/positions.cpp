@@ -135,7 +135,8 @@ Status set_aside(const std::filesystem::path& file, const std::string& why) {
     if (code) return system_error("set aside " + from, code.value());
   }
   log::warn(
-      "the consumers' positions were damaged ({}) and set aside as {}: all consumers begin anew",
+      "the consumers' positions were damaged ({}) and set aside as {}: consumers are to be "
+      "made again",
       why, file.string() + stamp);
   return {};
 }

@@ -198,10 +198,10 @@ void run_consumer(const Common& common, const std::string& verb, const std::stri
       answer.is_array() ? &answer.get_array() : json::array_at(answer.as_object(), "consumers");
   for (const auto& one : list ? *list : json::array()) {
     const auto& consumer = one.as_object();
-    fmt::print("{} at {}, {} behind, {} in flight, {} parked\n",
-               column(text_of(consumer, "name"), 24), text_of(consumer, "floor"),
-               count_of(consumer, "lag"), count_of(consumer, "in_flight"),
-               count_of(consumer, "parked"));
+    // Whole: it is what the other verbs take.
+    fmt::print("{:<24} at {}, {} behind, {} in flight, {} parked\n", text_of(consumer, "name"),
+               text_of(consumer, "floor"), count_of(consumer, "lag"),
+               count_of(consumer, "in_flight"), count_of(consumer, "parked"));
   }
 }
 
@@ -225,8 +225,7 @@ void add_tail(CLI::App& app, Common& common) {
       ->add_option("--from", options->from,
                    "now, beginning, a sequence, or a time as 2026-11-22T10:00:00Z")
       ->capture_default_str();
-  command->add_option("--limit", options->limit, "Stop after so many")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", options->limit, "Stop after so many")->check(CLI::PositiveNumber);
   options->filter.declare(*command);
   command->add_flag("--json", common.json, "CloudEvents, one per line");
   command->callback(

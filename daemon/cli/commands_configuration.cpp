@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <cstdlib>
+#include <string_view>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
@@ -13,6 +15,7 @@
 #include "host/plugin_file.hpp"
 #include "host/plugin_scan.hpp"
 #include "host/spawn.hpp"
+#include "journal/journal.hpp"
 #include "model/schemas.hpp"
 
 namespace voxbus::cli {
@@ -80,7 +83,7 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
   check_own(configuration, problems);
   for (const auto& channel : configuration.channels) {
     // Of a plugin that is not known more is said elsewhere.
-    if (!channel.faults.empty() || !channel.enabled || channel.library.empty()) continue;
+    if (!channel.settings.complete || !channel.enabled || channel.library.empty()) continue;
     const auto report = [&](std::string message, std::string remedy) {
       problems.add({.file = channel.file.string(),
                     .message = std::move(message),
@@ -101,6 +104,27 @@ void check_surroundings(const config::Configuration& configuration, host::Trust 
   loop.run();
 }
 
+// Channels whose cursors will not be used: what they read from is another source than before.
+std::vector<std::string> new_origins(const config::Configuration& configuration) {
+  std::vector<std::string> notes;
+  const auto known = journal::Journal::known_channels(configuration.state / "journal");
+  if (!known) {
+    notes.push_back("whether channels get new origins cannot be seen: " + known.error().message);
+    return notes;
+  }
+  for (const auto& channel : configuration.channels) {
+    if (!channel.enabled || !channel.settings.complete || channel.plugin_id.empty()) continue;
+    const auto is_named = [&](const auto& one) { return one.name == channel.name; };
+    if (std::none_of(known->begin(), known->end(), is_named)) continue;
+    const model::ChannelIdentity now{channel.name, channel.plugin_id, channel.settings.origin};
+    if (std::find(known->begin(), known->end(), now) != known->end()) continue;
+    notes.push_back("channel " + channel.name +
+                    " gets a new origin: it was read from another source until now, and of this "
+                    "one 'begin' says what is new");
+  }
+  return notes;
+}
+
 void run_check(const Common& common, const std::string& directory, bool trust) {
   const std::filesystem::path folder =
       directory.empty() ? common.configuration : std::filesystem::path(directory);
@@ -110,20 +134,26 @@ void run_check(const Common& common, const std::string& directory, bool trust) {
     throw Trouble{kConfiguration,
                   folder.string() + " is no folder: name the one with voxbus.yaml and channels.d/"};
   }
+  // As the daemon would be told; voxbusd(8).
+  const char* trusted = std::getenv("VOXBUS_TRUST_PLUGINS");
+  trust = trust || (trusted && std::string_view(trusted) == "1");
   config::Problems problems;
   const auto configuration = config::load(folder, problems);
   check_surroundings(configuration, trust ? host::Trust::given : host::Trust::owned, problems);
   problems.sort();
+  const auto notes = new_origins(configuration);
   if (common.json) {
     json::array list;
     for (const auto& problem : problems.list()) list.emplace_back(to_json(problem));
     print_json(json::object{{"directory", folder.string()},
                             {"channels", configuration.channels.size()},
-                            {"problems", std::move(list)}});
+                            {"problems", std::move(list)},
+                            {"notes", json::array(notes.begin(), notes.end())}});
     if (!problems.empty()) throw Trouble{kConfiguration, ""};
     return;
   }
   for (const auto& problem : problems.list()) fmt::print("{}", config::render(problem));
+  for (const auto& note : notes) fmt::print("note: {}\n", note);
   if (!problems.empty()) throw Trouble{kConfiguration, plural(problems.list().size(), "problem")};
   fmt::print("{}: {}, no problem\n", folder.string(),
              plural(configuration.channels.size(), "channel"));
@@ -229,9 +259,11 @@ void add_try(CLI::App& app, Common& common) {
   command->add_option("FILE", options->library, "The plugin's .so, its manifest beside it")
       ->required();
   command->add_option("--set", options->settings, "key=value, once for each setting")->take_all();
-  command->add_option("--cursor", options->cursor, "Start after this cursor, in Base64 as the last run printed it");
+  command->add_option("--cursor", options->cursor,
+                      "Start after this cursor, in Base64 as the last run printed it");
   command->add_option("--region", options->region, "Country of phone numbers without one, as US");
-  command->add_option("--limit", options->limit, "Stop after so many items");
+  command->add_option("--limit", options->limit, "Stop after so many items")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--trust", options->trust, "Load it whoever may write the file");
   command->add_flag("--follow", options->follow, "Go on after the first poll, until Ctrl-C");
   command->add_flag("--json", common.json, "One JSON object per line");

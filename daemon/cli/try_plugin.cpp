@@ -204,6 +204,10 @@ int try_plugin(TryOptions options) {
   config::Problems problems;
   auto manifest_file = options.library;
   manifest_file.replace_extension(".plugin.yaml");
+  if (std::error_code code; !std::filesystem::exists(options.library, code)) {
+    fmt::print(stderr, "voxbus try: there is no file {}\n", options.library.string());
+    return kConfiguration;
+  }
   if (std::error_code code; !std::filesystem::exists(manifest_file, code)) {
     fmt::print(
         stderr,

@@ -147,6 +147,13 @@ void report_missing(Mapping& in, const Node& plugin, const std::string& name,
                        "the manifest of plugin '" + utf8_repaired(name) + "' cannot be used",
                        "mend what is reported for " + manifest.string());
     }
+    const auto library = folder / (name + ".so");
+    if (std::error_code code; fs::exists(library, code)) {
+      return in.report(
+          plugin.mark, "plugin '" + utf8_repaired(name) + "' has no manifest beside its library",
+          "copy " + manifest.filename().string() + " as well, or make it: " + "voxbus-describe " +
+              library.string() + " --output " + manifest.string());
+    }
     folders += (folders.empty() ? "" : ", ") + folder.string();
   }
   std::vector<std::string> names;
@@ -277,7 +284,8 @@ Configuration load(const fs::path& directory, Problems& problems) {
   std::error_code code;
   const auto main_file = directory / "voxbus.yaml";
   // "Not there" means defaults; "may not be looked at" must not.
-  if (fs::exists(main_file, code) || (code && code != std::errc::no_such_file_or_directory)) {
+  const bool is_there = fs::exists(fs::symlink_status(main_file, code));  // also one to nowhere
+  if (is_there || (code && code != std::errc::no_such_file_or_directory)) {
     if (const auto document = Document::read(main_file, problems)) {
       plugins = read_daemon(*document, out, problems);
     } else {
@@ -291,7 +299,7 @@ Configuration load(const fs::path& directory, Problems& problems) {
     problems.add({.file = stray.string(),
                   .message = "is not read",
                   .remedy = "call it voxbus.yaml",
-                  .channel = fs::exists(main_file, code) ? stray.filename().string() : ""});
+                  .channel = is_there ? stray.filename().string() : ""});
   }
   out.manifests = find_manifests(out.plugin_folders, problems);
   const auto add = [&](Channel channel) {

@@ -166,8 +166,8 @@ Status check_state(const fs::path& state) {
   }
   struct stat status {};
   if (::stat(state.c_str(), &status) != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
-  return permanent("the state folder " + state.string() + " may be written by others: chmod 700 " +
-                   state.string());
+  return permanent("the state folder " + state.string() +
+                   " may be written by others: name a folder of its own, with chmod 700");
 }
 
 Status check_listen(const std::string& listen) {

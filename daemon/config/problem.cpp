@@ -23,6 +23,12 @@ void Problems::sort() {
     };
     return place(one) < place(other);
   });
+  // What two looks at one place found is told once.
+  const auto same = [](const Problem& one, const Problem& other) {
+    return one.file == other.file && one.mark.line == other.mark.line &&
+           one.mark.column == other.mark.column && one.message == other.message;
+  };
+  list_.erase(std::unique(list_.begin(), list_.end(), same), list_.end());
 }
 
 std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
@@ -35,7 +41,17 @@ std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
     if (name.size() > ending.size() && name.ends_with(ending) && name.front() != '.')
       files.push_back(entry->path());
   }
-  if (code && code != std::errc::no_such_file_or_directory) {
+  std::error_code not_there;
+  if (code == std::errc::no_such_file_or_directory &&
+      std::filesystem::is_symlink(folder, not_there)) {
+    problems.add({.file = folder.string(),
+                  .message = "the link leads nowhere",
+                  .remedy = "make the folder that it names, or remove it"});
+  } else if (code == std::errc::not_a_directory) {
+    problems.add({.file = folder.string(),
+                  .message = "is no folder",
+                  .remedy = "put a folder there, or remove it"});
+  } else if (code && code != std::errc::no_such_file_or_directory) {
     problems.add({.file = folder.string(),
                   .message = "cannot be read: " + code.message(),
                   .remedy = "the daemon's user must be able to list it"});

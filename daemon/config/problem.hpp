@@ -35,7 +35,7 @@ class Problems {
   // Those that stop the daemon: not confined to one channel.
   [[nodiscard]] bool fatal() const;
   // Puts those of one file together, in the order of their lines; the files stay in the order in
-  // which they were first named.
+  // which they were first named. What was told twice of one place stands once.
   void sort();
 
  private:

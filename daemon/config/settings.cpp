@@ -169,6 +169,7 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
     }
     if (!given) {
       if (rule.required) {
+        settings.complete = false;
         document.report(problems, node ? node->mark : channel,
                         "setting '" + rule.name + "' is missing for plugin '" + manifest.name + "'",
                         rule.help);
@@ -178,11 +179,16 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
     if (rule.secret) {
       if (auto reference = read_secret(document, *given, rule.name, problems)) {
         settings.secrets.push_back(std::move(*reference));
+      } else {
+        settings.complete = false;
       }
       continue;
     }
     auto value = reader.value(rule, *given);
-    if (value.is_null()) continue;
+    if (value.is_null()) {
+      settings.complete = settings.complete && !rule.required;
+      continue;
+    }
     if (rule.identity) identity[rule.name] = json::serialize(value);
     settings.values[rule.name] = std::move(value);
   }
@@ -211,8 +217,9 @@ Result<std::string> resolve(const SecretReference& reference) {
   }
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-    return permanent("secret '" + reference.setting + "' in " + path.string() +
-                     " may be read or written by anybody: chmod 600 " + path.string());
+    return permanent(
+        "secret '" + reference.setting + "' in " + path.string() +
+        " may be read or written by anybody: keep it in a file of its own, with chmod 600");
   }
   VOXBUS_TRY(secret, read_file(path, kMaxSecret));
   if (!secret.empty() && secret.back() == '\n') secret.pop_back();

@@ -412,7 +412,8 @@ model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason) 
   item.version = offer.version;
   if (offer.occurred && is_writable(*offer.occurred)) item.occurred = offer.occurred;
   item.backfill = offer.backfill;
-  const auto evidence = offer.raw.empty() ? offer.record : offer.raw;
+  // The record of what the plugin could not read holds no more than its words.
+  const auto evidence = offer.raw.empty() && !offer.unreadable ? offer.record : offer.raw;
   const bool too_large = evidence.size() > std::min(rules_.max_item, model::kMaxItem);
   // Of what is too large its beginning: headers, where it has such.
   item.raw = too_large ? evidence.substr(0, 64 << 10) : evidence;

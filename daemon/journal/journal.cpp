@@ -348,6 +348,16 @@ Status Journal::note_restored(const std::filesystem::path& directory) {
   return replace_file(directory / kRestored, "the next start begins a new epoch\n");
 }
 
+Result<std::vector<model::ChannelIdentity>> Journal::known_channels(
+    const std::filesystem::path& directory) {
+  std::vector<model::ChannelIdentity> known;
+  if (probe_format(directory / kFileName) != Format::ours) return known;
+  VOXBUS_TRY(db, Connection::open(directory / kFileName, Connection::Mode::read));
+  VOXBUS_TRY(frame, read_frame(db));
+  for (auto& mark : frame.marks) known.push_back(std::move(mark.identity));
+  return known;
+}
+
 Journal::Journal(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Journal::~Journal() { parts_->stop(); }
 

@@ -146,6 +146,9 @@ class Journal {
   // Has the next start begin a new epoch: for a directory that was put back from a backup where
   // nobody can tell by itself. Refused while a daemon holds it.
   [[nodiscard]] static Status note_restored(const std::filesystem::path& directory);
+  // Whose cursors a directory holds, also beside a running daemon; none where there is no journal.
+  [[nodiscard]] static Result<std::vector<model::ChannelIdentity>> known_channels(
+      const std::filesystem::path& directory);
   // Commits what was submitted (unless the disk is full or broken), then stops. Readers must be
   // gone before.
   ~Journal();

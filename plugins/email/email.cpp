@@ -136,7 +136,8 @@ class Email final : public Channel {
 
   Result<Item> reread(std::string_view native_id, std::string_view raw) {
     if (raw.empty())
-      return Error::permanent("nothing of this mail was kept: the server did not hand it over");
+      return Error::permanent(
+          "there is nothing to read: the mail is empty, or the server did not hand it over");
     if (kit::mail_id(raw) != native_id)
       return Error::permanent("only a part of this mail was kept: it was larger than max_item");
     return read_item(std::string{native_id}, std::string{raw}, mail_);

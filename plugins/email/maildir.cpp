@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 constexpr auto kScanEvery = 5min;
 // What could not be read is tried again after this time, while new mail goes on being brought.
 constexpr auto kTryAgain = 30s;
+// How long a file must not have been written to, where it was not moved in whole.
+constexpr auto kSettle = 300ms;
+constexpr auto kSettleEmpty = 60s;
 constexpr const char* kParts[] = {"new", "cur"};  // in this order: mails move from new to cur
 
 class Descriptor {
@@ -35,6 +38,23 @@ class Descriptor {
  private:
   int fd_;
 };
+
+// A file that was moved in was changed by that after it was written. One that is written where it
+// stays, was not; and clocks that tell a later time than ours (of a file server) tell nothing.
+bool may_still_be_written(const struct stat& info) {
+  const auto moment = [](const timespec& time) {
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+  };
+  const auto written = moment(info.st_mtim);
+  if (moment(info.st_ctim) > written) return false;
+  const auto age = std::chrono::system_clock::now().time_since_epoch() - written;
+  return age >= 0s && age < (info.st_size == 0 ? kSettleEmpty : kSettle);
+}
+
+bool is_same(const struct stat& a, const struct stat& b) {
+  return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
 
 }  // namespace
 
@@ -74,8 +94,15 @@ Result<Batch> Maildir::poll(const Cursor& since, Context& context) {
       batch.more = true;
       return batch;
     }
-    const Wake wake = watch_.wait(context, missing_.empty() ? kScanEvery : kTryAgain);
+    const Wake wake =
+        watch_.wait(context, !unsettled_.empty() ? std::chrono::milliseconds{kSettle}
+                             : missing_.empty()  ? std::chrono::milliseconds{kScanEvery}
+                                                 : kTryAgain);
     if (wake == Wake::kStopped) return Batch{};
+    if (!unsettled_.empty()) {
+      add_to_backlog(std::exchange(unsettled_, {}));
+      continue;
+    }
     if (wake == Wake::kElapsed && !missing_.empty()) {
       scan_now_ = true;
       return Batch{};  // whatever is wrong is said anew by the next poll, or is no more
@@ -133,13 +160,14 @@ Result<void> Maildir::scan(Context& context) {
   for (const Folder& folder : folders_) {
     for (const char* part : kParts) {
       if (context.stopping()) return {};
-      (void)watch_.add(folder.path / part, kit::Watch::What::kEntries);
+      (void)watch_.add(folder.path / part, kit::Watch::What::kEntriesAndWritten);
       if (auto listed = list(folder, part, keys, found); !listed) return listed;
     }
   }
   seen_.present(std::move(keys));
   std::erase_if(found, [&](const Entry& entry) { return seen_.contains(entry.key); });
   backlog_.clear();
+  unsettled_.clear();
   add_to_backlog(std::move(found));
   missing_.clear();
   miss_wanted_folders();
@@ -191,6 +219,7 @@ void Maildir::absorb_events() {
         [&](const Folder& candidate) { return candidate.path == event.folder.parent_path(); });
     if (folder == folders_.end()) continue;
     const MailKey key = MailKey::of(folder->name, event.name);
+    if (event.written) seen_.remove(key);
     if (!seen_.contains(key)) found.push_back({key, event.folder.string() + '/' + event.name});
   }
   scan_now_ = scan_now_ || lost;
@@ -230,6 +259,11 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return failed("cannot look at");
   if (!S_ISREG(info.st_mode)) return Taken::kYes;
+  const auto later = [&] {
+    unsettled_.push_back(entry);
+    return Taken::kNo;
+  };
+  if (may_still_be_written(info)) return later();
   const auto size = static_cast<std::uint64_t>(info.st_size);
   const bool oversized = size > options_.max_item.bytes;
   std::string content(oversized ? std::min<std::uint64_t>(size, kChunk) : size, '\0');
@@ -243,6 +277,8 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
     have += static_cast<std::size_t>(count);
   }
   content.resize(have);
+  struct stat after {};
+  if (::fstat(file.get(), &after) != 0 || !is_same(info, after)) return later();
   bytes += content.size();
   if (!oversized) {
     return add_mail(batch, content, options_, context) ? Taken::kYes : Taken::kStopped;

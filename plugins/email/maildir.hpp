@@ -2,6 +2,10 @@
 //
 // The mails of a Maildir and its Maildir++ subfolders, as they arrive. It only reads: no flag is
 // set, nothing is moved from new to cur. How it knows what is new stands in seen_mails.hpp.
+//
+// A mail belongs into tmp until it is whole. One that is written where it will stay, as by cp, is
+// waited for: until it was quiet for a moment, and while it is empty a minute. Should it grow all
+// the same, it is brought once more, whole, under another id.
 #pragma once
 
 #include <chrono>
@@ -56,6 +60,7 @@ class Maildir final : public MailSource {
   SeenMails seen_;
   std::vector<Folder> folders_;
   std::deque<Entry> backlog_;
+  std::vector<Entry> unsettled_;        // may still be written; looked at again soon
   std::optional<std::string> reached_;  // the cursor that seen_ stands for
   std::vector<std::string> missing_;    // what could not be read since the last scan, and why
   std::chrono::steady_clock::time_point scanned_;

@@ -115,4 +115,9 @@ void SeenMails::add(const MailKey& key) {
   if (place == known_.end() || *place != key) known_.insert(place, key);
 }
 
+void SeenMails::remove(const MailKey& key) {
+  const auto place = std::lower_bound(known_.begin(), known_.end(), key);
+  if (place != known_.end() && *place == key) known_.erase(place);
+}
+
 }  // namespace voxbus::email

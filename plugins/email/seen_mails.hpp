@@ -54,6 +54,7 @@ class SeenMails {
 
   bool contains(const MailKey& key) const;
   void add(const MailKey& key);
+  void remove(const MailKey& key);
 
  private:
   struct Range {

@@ -315,16 +315,39 @@ class Configured(unittest.TestCase):
         key = self.daemon.folder / "key"
         self.daemon.main(state=str(self.state), master_key={"file": str(key)})
         said = self.fails("check", "--trust")
-        self.assertIn("may be written by others: chmod 700", said)
+        self.assertIn("may be written by others: name a folder of its own, with chmod 700", said)
         self.assertIn(f"{key}", said)
         self.state.chmod(0o700)
         key.write_text("0" * 32)
         key.chmod(0o604)
-        self.assertIn("by anybody: chmod 600", self.fails("check", "--trust"))
+        self.assertIn("by anybody: keep it in a file of its own, with chmod 600", self.fails("check", "--trust"))
         key.chmod(0o600)
         self.daemon.voxbus("check", "--trust")
         self.daemon.main(state=str(self.state), listen="192.0.2.1:8420")
         self.assertIn("cannot listen on 192.0.2.1:8420: this machine has no such address", self.fails("check", "--trust"))
+
+    def test_check_asks_the_plugin_also_where_another_key_is_wrong(self):
+        self.daemon.channel("shop", "email", {"maildir": "/tmp", "mbox": "/tmp/x"}, poll_every=5)
+        said = self.fails("check", "--trust")
+        self.assertIn("poll_every", said)
+        self.assertIn("exactly one of 'maildir', 'mbox', 'imap' and 'pop3' is to be set", said)
+
+    def test_check_announces_a_new_origin(self):
+        for file in ("one", "two"):
+            (self.daemon.folder / file).write_text(cdr(1))
+        self.daemon.channel("calls", "phone", {"file": str(self.daemon.folder / "one")})
+        self.assertNotIn("note", self.daemon.voxbus("check", "--trust").stdout)
+        self.daemon.start()
+        self.daemon.wait_for_events(1)
+        self.daemon.channel("calls", "phone", {"file": str(self.daemon.folder / "one"), "extension_digits": 4})
+        self.assertNotIn("note", self.daemon.voxbus("check", "--trust").stdout)
+        self.daemon.channel("calls", "phone", {"file": str(self.daemon.folder / "two")})
+        for is_running in (True, False):
+            if not is_running:
+                self.daemon.stop()
+            self.assertIn("note: channel calls gets a new origin", self.daemon.voxbus("check", "--trust").stdout)
+            notes = json.loads(self.daemon.voxbus("check", "--trust", "--json").stdout)["notes"]
+            self.assertEqual(len(notes), 1, notes)
 
     def test_a_broken_main_file_blames_no_channel(self):
         self.daemon.channel("calls", "phone", {"file": "/nowhere/Master.csv"})

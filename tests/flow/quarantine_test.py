@@ -2,6 +2,7 @@
 """What could not be read: listed, shown, and read anew once the plugin was mended."""
 
 import json
+import os
 import re
 import unittest
 
@@ -49,6 +50,20 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(done.stderr, "voxbus: no channel 'od' is configured; 'voxbus status' lists them\n")
         self.assertIn("no channel 'od' is configured", self.daemon.voxbus("quarantine", "replay", "--channel", "od").stderr)
         self.assertEqual(self.daemon.voxbus("quarantine", "list", "--channel", "odd").stderr, "")
+
+    def test_what_had_no_bytes_has_none(self):
+        mail = Maildir(self.daemon.folder / "mail")
+        self.daemon.channel("support", "email", {"maildir": str(mail.path)})
+        (mail.path / "tmp" / "empty").write_bytes(b"")
+        os.utime(mail.path / "tmp" / "empty", (0, 0))
+        os.rename(mail.path / "tmp" / "empty", mail.path / "new" / "empty")
+        self.start()
+        item = wait_for(lambda: self.listed("--channel", "support"), "the mail is in quarantine")[0]
+        self.assertEqual((item["reason"], item["raw_size"]), ("empty", 0))
+        shown = self.daemon.voxbus("quarantine", "show", item["sequence"], "--raw", check=False)
+        self.assertEqual((shown.returncode, shown.stdout), (1, ""))
+        self.assertIn("no raw", shown.stderr)
+        self.assertNotIn("max_item", self.replay(item["sequence"], check=False)[0]["reason"])
 
     def test_what_is_not_in_quarantine_is_not_shown_as_if_it_were(self):
         self.start()

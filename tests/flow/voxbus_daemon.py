@@ -20,14 +20,15 @@ import time
 BUILD = pathlib.Path(os.environ.get("VOXBUS_BUILD", "build/dev")).resolve()
 
 
-def has_address_sanitizer():
-    return b"__asan_init" in (BUILD / "bin/voxbus-host").read_bytes()
+def is_built_with(sanitizer):
+    """`asan` or `tsan`."""
+    return f"__{sanitizer}_init".encode() in (BUILD / "bin/voxbus-host").read_bytes()
 
 
 def memory_scale():
-    """What a limit of memory is multiplied by: a sanitizer keeps several bytes for each, and 256 MiB of what was given
-    back."""
-    return 12 if has_address_sanitizer() else 1
+    """What a limit of memory is multiplied by: a sanitizer keeps several bytes for each, that of addresses 256 MiB of
+    what was given back."""
+    return 12 if is_built_with("asan") or is_built_with("tsan") else 1
 
 
 def wait_for(condition, what, limit=30.0):

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from machine import Machine
 from servers import need, wait_for
-from voxbus_daemon import BUILD, cdr, has_address_sanitizer
+from voxbus_daemon import BUILD, cdr, is_built_with
 
 DYNAMIC = range(61184, 65520)  # the users that systemd makes for a run
 
@@ -31,7 +31,7 @@ class Unit(unittest.TestCase):
                        check=True, stdout=subprocess.DEVNULL)
         cls.addClassCleanup(cls.machine.close)
         cls.machine.boot()
-        if has_address_sanitizer():  # its search for leaks needs what the unit forbids, and fails without
+        if is_built_with("asan"):  # its search for leaks needs what the unit forbids, and fails without
             drop_in = cls.machine.path("/etc/systemd/system/voxbus.service.d/sanitizer.conf")
             drop_in.parent.mkdir(parents=True, exist_ok=True)
             drop_in.write_text("[Service]\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n")

@@ -20,7 +20,8 @@ bool Watch::add(const std::filesystem::path& folder, What what) {
   if (fd_ < 0) return false;
   std::uint32_t mask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
                        IN_MOVE_SELF | IN_ONLYDIR;
-  if (what == What::kEntriesAndContent) mask |= IN_MODIFY | IN_CLOSE_WRITE;
+  if (what != What::kEntries) mask |= IN_CLOSE_WRITE;
+  if (what == What::kEntriesAndContent) mask |= IN_MODIFY;
   const int watch = ::inotify_add_watch(fd_, folder.c_str(), mask);
   if (watch < 0) {
     incomplete_ = incomplete_ || (errno != ENOENT && errno != ENOTDIR);
@@ -72,7 +73,8 @@ std::vector<Watch::Event> Watch::take(bool& lost) {
       }
       events.push_back({folder->second, event.len ? std::string{name} : std::string{},
                         (event.mask & (IN_CREATE | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE)) != 0,
-                        (event.mask & IN_ISDIR) != 0});
+                        (event.mask & IN_ISDIR) != 0,
+                        (event.mask & (IN_MODIFY | IN_CLOSE_WRITE)) != 0});
     }
   }
   lost = true;

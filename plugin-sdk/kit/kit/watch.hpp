@@ -18,13 +18,18 @@ namespace voxbus::kit {
 
 class Watch {
  public:
-  enum class What { kEntries, kEntriesAndContent };
+  enum class What {
+    kEntries,            // what comes and goes
+    kEntriesAndWritten,  // also when somebody who wrote closes it
+    kEntriesAndContent   // also each time something is written
+  };
 
   struct Event {
     std::filesystem::path folder;
     std::string name;       // of the entry, empty when the folder itself is meant
     bool appeared = false;  // created or moved in, or its content changed
     bool is_folder = false;
+    bool written = false;  // its content changed
   };
 
   // `fallback` is how long wait() waits at most where there is no inotify.

@@ -19,6 +19,7 @@ TEST_P(EmailGolden, GivesTheRecordedResult) {
   std::filesystem::create_directories(folder_ / "new");
   std::filesystem::create_directories(folder_ / "cur");
   std::filesystem::copy_file(base + ".eml", folder_ / "new" / "1.M1P1.host");
+  age(folder_ / "new" / "1.M1P1.host");
   ASSERT_EQ(harness_.create(R"({"maildir":")" + folder_.string() + "\"}").status, VOXBUS_OK);
   EXPECT_EQ(golden_difference(base + ".jsonl", golden_lines(harness_.drain().items)), "");
 }

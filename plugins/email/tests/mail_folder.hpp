@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -50,6 +51,11 @@ class MailFolder : public ::testing::Test {
 
   static void put(const std::filesystem::path& file, const std::string& text) {
     std::ofstream{file, std::ios::app | std::ios::binary} << text;
+  }
+  // As if nobody had written to it for an hour, so that it counts as complete.
+  static void age(const std::filesystem::path& file) {
+    std::filesystem::last_write_time(
+        file, std::filesystem::file_time_type::clock::now() - std::chrono::hours{1});
   }
 
   std::filesystem::path folder_ = ::testing::TempDir() + "mail-" + std::to_string(::getpid());

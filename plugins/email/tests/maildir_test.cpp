@@ -42,6 +42,7 @@ class Maildir : public MailFolder {
   std::string deliver(const std::string& text, const std::string& where = "") {
     std::string name = std::to_string(1'767'607'200 + ++count_) + ".M1P1.host";
     put(folder_ / where / "tmp" / name, text);
+    age(folder_ / where / "tmp" / name);
     std::filesystem::rename(folder_ / where / "tmp" / name, folder_ / where / "new" / name);
     return name;
   }
@@ -58,6 +59,36 @@ TEST_F(Maildir, BringsMailsInTheOrderOfTheirDelivery) {
   create();
   EXPECT_THAT(titles(harness_.drain()), ElementsAre("one", "two", "three"));
   EXPECT_THAT(titles(harness_.drain()), IsEmpty());
+}
+
+// As by cp, whose files are empty first.
+TEST_F(Maildir, WaitsForMailsThatAreWrittenWhereTheyWillStay) {
+  create();
+  const auto file = [&](const char* subject) { return folder_ / "cur" / subject; };
+  harness_.on_waiting([&](int turn) {
+    for (const char* subject : {"one", "two", "three"}) {
+      const std::string words = mail(subject);
+      if (turn == 1) put(file(subject), "");
+      if (turn == 4) put(file(subject), words.substr(0, 40));
+      if (turn == 5) put(file(subject), words.substr(40));
+    }
+  });
+  EXPECT_THAT(sorted(titles(harness_.poll())), ElementsAre("one", "three", "two"));
+}
+
+TEST_F(Maildir, BringsAMailThatGrewOnceMore) {
+  const std::string words = mail("one", "half");
+  put(folder_ / "new" / "slow", words);
+  create();
+  harness_.on_waiting([](int) {});
+  EXPECT_THAT(titles(harness_.poll()), ElementsAre("one"));
+  harness_.on_waiting([&](int turn) {
+    if (turn == 1) put(folder_ / "new" / "slow", " and half");
+  });
+  Outcome again;
+  for (int polls = 0; again.items.empty() && polls < 5; ++polls) again = harness_.poll();
+  ASSERT_THAT(titles(again), ElementsAre("one"));
+  EXPECT_EQ(again.items[0].json().text("text"), "half and half");
 }
 
 TEST_F(Maildir, SaysWhichFolderIsMissingAndReadsTheOthers) {
@@ -249,6 +280,7 @@ TEST_F(Maildir, QuarantinesAMailAboveTheLimitWithItsHeader) {
 TEST_F(Maildir, StaysSmallOverAMailOfHundredsOfMegabytes) {
   const std::string name = deliver(mail("huge"));
   std::filesystem::resize_file(folder_ / "new" / name, 300 << 20);
+  age(folder_ / "new" / name);
   create();
   EXPECT_LT(voxbus::testing::memory_growth([&] {
               EXPECT_THAT(titles(harness_.drain()), ElementsAre(HasSubstr("larger than max_item")));

@@ -55,16 +55,12 @@ class Mbox : public MailFolder {
   void append_mail(const std::string& subject, const std::string& body = "Hello.\n") {
     append(kEnvelope + mail(subject, body) + "\n");
   }
-  // As if nobody had written for an hour, so that the last mail counts as complete.
-  void age() {
-    std::filesystem::last_write_time(file_, std::filesystem::file_time_type::clock::now() - 1h);
-  }
   void create(const std::string& more = "") {
     const Outcome made = harness_.create(R"({"mbox":")" + file_.string() + "\"" + more + "}");
     ASSERT_EQ(made.status, VOXBUS_OK) << made.message;
   }
   std::vector<std::string> read() {
-    age();
+    age(file_);
     return titles(harness_.drain());
   }
 
@@ -85,7 +81,7 @@ TEST_F(Mbox, SaysThatThereIsNoFileAndReadsItAsSoonAsThereIs) {
   create();
   EXPECT_THAT(harness_.drain().message, HasSubstr("there is no file " + file_.string()));
   append_mail("one");
-  age();
+  age(file_);
   const Outcome some = harness_.drain();
   EXPECT_THAT(titles(some), ElementsAre("one"));
   EXPECT_EQ(some.message, "");
@@ -110,7 +106,7 @@ TEST_F(Mbox, GivesTheIdThatAMaildirGives) {
   append(std::string{kEnvelope} + "Status: RO\nX-Status: A\nContent-Length: 3\nX-UID: 5\n" +
          mail("one", ">From the start.\nBye\n") + "\n");
   create();
-  age();
+  age(file_);
   const Outcome outcome = harness_.drain();
   const std::string plain = mail("one", "From the start.\nBye\n");
   EXPECT_EQ(outcome.items.at(0).native_id, voxbus::kit::mail_id(plain));
@@ -142,12 +138,12 @@ TEST_F(Mbox, ReadsTheSameMailsWhenMarksAndLineEndsAreRewritten) {
   append_mail("one");
   append_mail("two");
   create();
-  age();
+  age(file_);
   const Outcome before = harness_.drain();
   std::filesystem::remove(file_);
   append(std::string{kEnvelope} + "Status: RO\n" + mail("one") + "\n" +
          with_crlf(kEnvelope + ("Status: O\n" + mail("two")) + "\n"));
-  age();
+  age(file_);
   const Outcome after = harness_.drain();
   ASSERT_EQ(after.items.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
@@ -191,7 +187,7 @@ TEST_F(Mbox, BringsAMailAgainThatGrewAfterItWasTaken) {
   EXPECT_THAT(read(), ElementsAre("one"));
   append("second half\n\n");
   append_mail("two");
-  age();
+  age(file_);
   const Outcome outcome = harness_.drain();
   EXPECT_THAT(titles(outcome), ElementsAre("one", "two"));
   EXPECT_EQ(outcome.items[0].json().text("text"), "first half\nsecond half");
@@ -246,7 +242,7 @@ TEST_P(LockedMbox, IsNotReadWhileMailsAreDeletedFromItsMiddle) {
   ASSERT_EQ(::ftruncate(fd, static_cast<off_t>(left.size())), 0);
   ::close(fd);
   unlock();
-  age();
+  age(file_);
   const Outcome outcome = harness_.drain();
   ASSERT_THAT(titles(outcome), ElementsAre("subject 0", "subject 4", "subject 5"));
   EXPECT_THAT(outcome.items[2].json().text("text"), Not(HasSubstr("body 4")));
@@ -258,7 +254,7 @@ TEST_F(Mbox, AnUnreadablePlaceOfTheDiskIsAnErrorAndNotTheEnd) {
   append_mail("one");
   append_mail("two");
   create();
-  age();
+  age(file_);
   failing_reads_from = std::filesystem::file_size(file_) - 20;
   const Outcome outcome = harness_.drain();
   EXPECT_THAT(titles(outcome), ElementsAre("one")) << "what stands before it is brought";
@@ -310,7 +306,7 @@ TEST_F(Mbox, StaysSmallOverALineOfHundredsOfMegabytes) {
 TEST_F(Mbox, LosesAndDoublesNothingWhenStoppedAgainAndAgain) {
   for (int i = 0; i < 1200; ++i) append_mail("m" + std::to_string(i));
   create();
-  age();
+  age(file_);
   const auto ids = voxbus::testing::ids_over_many_stops(harness_, 1200, 100, 200);
   EXPECT_EQ(ids.size(), 1200u);
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1200u);
@@ -318,7 +314,7 @@ TEST_F(Mbox, LosesAndDoublesNothingWhenStoppedAgainAndAgain) {
 
 TEST_F(Mbox, WritesNothing) {
   append_mail("one");
-  age();
+  age(file_);
   struct stat before {};
   ASSERT_EQ(::stat(file_.c_str(), &before), 0);
   create();
@@ -333,7 +329,7 @@ TEST_F(Mbox, WritesNothing) {
 TEST_F(Mbox, SaysWhatIsNoMbox) {
   append("hello\nworld\n");
   create();
-  age();
+  age(file_);
   EXPECT_THAT(harness_.drain().message, HasSubstr("is not an mbox"));
   harness_.set_cursor("maildir1");
   EXPECT_EQ(harness_.poll().status, VOXBUS_PERMANENT);

@@ -203,7 +203,8 @@ TEST_F(ConfigurationTest, SecretsComeFromCredentialsAndFiles) {
   const auto read_by_all =
       resolve({"password", SecretReference::From::file, (folder / "secret").string()});
   ASSERT_FALSE(read_by_all);
-  EXPECT_THAT(read_by_all.error().message, HasSubstr("by anybody: chmod 600"));
+  EXPECT_THAT(read_by_all.error().message,
+              HasSubstr("by anybody: keep it in a file of its own, with chmod 600"));
   fs::permissions(folder / "secret", fs::perms(0640));
   ::setenv("CREDENTIALS_DIRECTORY", folder.c_str(), 1);
   EXPECT_EQ(*resolve({"password", SecretReference::From::credential, "secret"}), "s3cret");
@@ -372,6 +373,24 @@ TEST_F(ConfigurationTest, WhatIsNoFileIsNotBlamedOnItsOwner) {
   fs::create_symlink("nowhere.yaml", file);
   EXPECT_THAT(report(),
               AllOf(HasSubstr("the link leads nowhere"), testing::Not(HasSubstr("able to read"))));
+}
+
+// In its place nothing starts on defaults, and a reload stops no channel.
+TEST_F(ConfigurationTest, ALinkThatLeadsNowhereIsNotTakenForNothing) {
+  channel("  server: a\n  user: u\n");
+  fs::rename(folder / "channels.d", folder / "elsewhere");
+  fs::create_symlink("nowhere", folder / "channels.d");
+  EXPECT_THAT(report(), HasSubstr("channels.d: the link leads nowhere"));
+  EXPECT_TRUE(problems.fatal());
+  EXPECT_EQ(problems.list().size(), 1u) << "once";
+  fs::remove(folder / "channels.d");
+  write("channels.d", "");
+  EXPECT_THAT(report(), HasSubstr("channels.d: is no folder"));
+  fs::remove(folder / "channels.d");
+  fs::remove(folder / "voxbus.yaml");
+  fs::create_symlink("nowhere", folder / "voxbus.yaml");
+  EXPECT_THAT(report(), HasSubstr("the link leads nowhere: mend it"));
+  EXPECT_TRUE(problems.fatal());
 }
 
 TEST_F(ConfigurationTest, ABrokenManifestIsNotTakenForAMissingOne) {
