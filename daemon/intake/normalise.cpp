@@ -379,7 +379,10 @@ model::Item Normaliser::normalise(const Offer& offer) {
     const auto parsed = json::parse(offer.record, 8);
     const auto* object = parsed ? parsed->if_object() : nullptr;
     const auto reason = object ? json::text_at(*object, "reason") : std::nullopt;
-    return quarantine(offer, reason.value_or("the plugin could not read it"));
+    // A record that gives the reason holds nothing more; any other is all that there is of the
+    // item.
+    return reason ? quarantine(offer, *reason, offer.raw)
+                  : quarantine(offer, "the plugin could not read it");
   }
   if (offer.native_id.empty()) return quarantine(offer, "the plugin gave it no native id");
   std::string normalised = "{}";
@@ -404,6 +407,11 @@ model::Item Normaliser::normalise(const Offer& offer) {
 }
 
 model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason) {
+  return quarantine(offer, reason, offer.raw.empty() ? offer.record : offer.raw);
+}
+
+model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason,
+                                   std::string_view evidence) {
   model::Item item;
   item.digest = digest_of(offer);
   // What has no name is named by what it is, so that two of them stay two.
@@ -412,8 +420,6 @@ model::Item Normaliser::quarantine(const Offer& offer, std::string_view reason) 
   item.version = offer.version;
   if (offer.occurred && is_writable(*offer.occurred)) item.occurred = offer.occurred;
   item.backfill = offer.backfill;
-  // The record of what the plugin could not read holds no more than its words.
-  const auto evidence = offer.raw.empty() && !offer.unreadable ? offer.record : offer.raw;
   const bool too_large = evidence.size() > std::min(rules_.max_item, model::kMaxItem);
   // Of what is too large its beginning: headers, where it has such.
   item.raw = too_large ? evidence.substr(0, 64 << 10) : evidence;

@@ -36,6 +36,8 @@ class Normaliser {
   [[nodiscard]] model::Item quarantine(const Offer& offer, std::string_view reason);
 
  private:
+  [[nodiscard]] model::Item quarantine(const Offer& offer, std::string_view reason,
+                                       std::string_view evidence);
   [[nodiscard]] Result<std::string> record(const Offer& offer);
   Rules rules_;
 };
