@@ -150,7 +150,7 @@ std::optional<Attribution> reading(std::string_view head) {
     if (found.author.empty()) found.author = std::string{address->text};
   } else if (verb < tokens.size()) {
     std::size_t after = verb + 1;
-    while (after < tokens.size() && is_around_wrote(bare(tokens[after].text))) ++after;
+    while (after < tokens.size() && is_around_verb(tokens[after])) ++after;
     if (after < tokens.size()) found.author = name_from(head, tokens, after);
     if (found.author.empty() || after == tokens.size()) {
       found.author = name_before(head, tokens, verb);
