@@ -59,6 +59,7 @@ constexpr Words kQuoting[] = {"quoting",
                               "quoting message from",
                               "cytowanie",
                               "citát od",
+                              "missatge de",
                               "lainaus"};
 
 constexpr Words kBetween[] = {"at",       "um",         "uhr",     "à",

@@ -8,7 +8,7 @@
 namespace voxbus::kit::mail {
 
 HeaderLine header_line(std::string_view line) {
-  line = trimmed(line);
+  line = trimmed(without_direction(line));
   while (line.starts_with('*') || line.starts_with('>') || line.starts_with('|'))
     line = trimmed_left(line.substr(1));
   std::size_t colon = line.substr(0, 48).find(':');

@@ -29,6 +29,7 @@ class Splitter {
     next_filled_.resize(lines_.size() + 1, lines_.size());
     for (std::size_t i = lines_.size(); i-- > 0;) {
       next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
+      if (!lines_[i].blank && lines_[i].depth == 0) last_unmarked_ = std::max(last_unmarked_, i);
     }
   }
 
@@ -187,15 +188,21 @@ class Splitter {
     }
     const std::uint32_t raw = line.depth;
     const std::size_t next = next_filled(i + used);
-    // Headers above lines with marks of their own, and nothing new above: the answer stands below.
+    // Headers above lines with marks of their own are no further level: where the header has marks
+    // as well, where nothing new stands above, because then the answer is below, and where nothing
+    // without marks follows.
     const bool marked = next < lines_.size() && lines_[next].depth > raw;
+    const bool headless = said != Announcement::kNone && used == 1;
+    const bool one_level = headless || (raw == 0 && extra() == 0 && !block.forwarded &&
+                                        (!has_own_ || last_unmarked_ < i + used));
     const std::uint32_t depth = depth_of(line);
     const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
-    if (marked && raw == 0 && extra() == 0 && !has_own_ && !block.forwarded) {
-      name(std::min(raw + 1 + extra(), kMostDepth), std::move(block.author), false);
+    if (marked && one_level) {
+      name(std::min(depth + 1, kMostDepth), std::move(block.author), block.forwarded);
     } else if (raw > 0 && first_of_block_ && unnamed) {
       // Inside the marks of the quote that it introduces.
-      name(depth, std::move(block.author), block.forwarded);
+      const bool forwarded = names_.size() > depth && names_[depth].forwarded;
+      name(depth, std::move(block.author), block.forwarded || forwarded);
     } else {
       enter(raw, std::move(block.author), block.forwarded);
     }
@@ -424,6 +431,7 @@ class Splitter {
   std::vector<QuoteLine> lines_;
   const std::vector<std::string>& cites_;
   std::vector<std::size_t> next_filled_;
+  std::size_t last_unmarked_ = 0;  // the last line that has words and no mark
   NewAndQuoted out_;
   std::vector<Level> levels_;
   std::vector<Name> names_;  // by depth
