@@ -150,12 +150,16 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     const Prefix prefix = line.exact ? Prefix{} : prefix_of(line.text);
     shallow = line.depth > 0 || prefix.depth == 1 || prefix.depth == 2;
   }
-  int initialled = 0;  // lines with initials and a blank
-  for (const MailLine& line : lines) {
-    if (initialled == 2) break;
-    const std::size_t at = line.exact || line.depth > 0 ? 0 : initials(line.text);
-    if (at > 0 && line.text.substr(at).starts_with("> ")) ++initialled;
-  }
+  // A line with initials that ends its paragraph; below a prompt stands what the program says.
+  const auto initials_alone = [&](std::size_t i) -> std::size_t {
+    if (lines[i].exact || lines[i].depth > 0) return 0;
+    if (i + 1 < lines.size() && !trimmed(lines[i + 1].text).empty()) return 0;
+    const std::size_t at = initials(lines[i].text);
+    return at > 0 && lines[i].text.substr(at).starts_with("> ") ? at : 0;
+  };
+  int initialled = 0;
+  for (std::size_t i = 0; i < lines.size() && initialled < 2; ++i)
+    initialled += initials_alone(i) > 0 ? 1 : 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const MailLine& line = lines[i];
     QuoteLine made{.text = line.text,
@@ -183,7 +187,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
         const std::string_view name = line.text.substr(0, at + 1);
         const bool again = (i > 0 && lines[i - 1].text.starts_with(name)) ||
                            (i + 1 < lines.size() && lines[i + 1].text.starts_with(name));
-        if (again || (initialled == 2 && line.text.substr(at).starts_with("> "))) {
+        if (again || (initialled == 2 && initials_alone(i) > 0)) {
           prefix = prefix_of(line.text.substr(at));
           prefix.bytes += at;
         }

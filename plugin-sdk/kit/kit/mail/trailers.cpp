@@ -78,8 +78,9 @@ bool is_device_line(std::string_view line) {
   const bool known = std::any_of(device_begins().begin(), device_begins().end(), begins);
   // A sentence of many words that ends with a stop is somebody's, whatever it begins with.
   const auto blanks = static_cast<std::size_t>(std::count(lower.begin(), lower.end(), ' '));
-  if (known && lower.find("k-9 mail") != lower.npos) return true;  // writes whole sentences
-  if (known) return !(lower.ends_with('.') && blanks > 7) && !lower.ends_with('?');
+  if (known && lower.ends_with('?')) return false;
+  // K-9 writes whole sentences.
+  if (known) return !(lower.ends_with('.') && blanks > 7) || lower.find("k-9 mail") != lower.npos;
   if (blanks > 7) return false;
   static constexpr std::string_view kDevices[] = {"iphone",     "ipad",   "android",
                                                   "outlook",    "galaxy", "blackberry",
