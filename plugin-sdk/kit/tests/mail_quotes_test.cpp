@@ -45,7 +45,24 @@ TEST(Quotes, OfAForwardedMailAreMarked) {
   ASSERT_THAT(split.blocks, SizeIs(2));
   EXPECT_TRUE(split.blocks[0].forwarded);
   EXPECT_TRUE(split.blocks[1].forwarded) << "what it quotes is forwarded with it";
+  const NewAndQuoted marked = plain(
+      "see\n\nBegin forwarded message:\n\n> From: Ada <a@example.org>\n> Subject: x\n> Date: y\n"
+      ">\n> words\n");
+  ASSERT_THAT(marked.blocks, SizeIs(1));
+  EXPECT_TRUE(marked.blocks[0].forwarded) << "its header stands behind marks as well";
+  EXPECT_EQ(marked.blocks[0].quoted.depth, 1);
   EXPECT_FALSE(plain("> x\n").blocks[0].forwarded);
+}
+
+TEST(Quotes, BelowTheEndOfAForwardedMailAreNotForwarded) {
+  const NewAndQuoted split = plain(
+      "-- Forwarded message --\nFrom: Ada <a@example.org>\nSubject: x\n\nwords\n"
+      "-- End forwarded message --\nnew\n> other words\n");
+  EXPECT_EQ(split.text, "new");
+  ASSERT_THAT(split.blocks, SizeIs(2));
+  EXPECT_TRUE(split.blocks[0].forwarded);
+  EXPECT_FALSE(split.blocks[1].forwarded);
+  EXPECT_EQ(split.blocks[1].quoted.author, "");
 }
 
 TEST(Quotes, HaveTheIdThatMarkupNames) {

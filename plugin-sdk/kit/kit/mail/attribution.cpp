@@ -150,7 +150,7 @@ std::optional<Attribution> reading(std::string_view head) {
     if (found.author.empty()) found.author = std::string{address->text};
   } else if (verb < tokens.size()) {
     std::size_t after = verb + 1;
-    while (after < tokens.size() && is_around_wrote(bare(tokens[after].text))) ++after;
+    while (after < tokens.size() && is_around_verb(tokens[after])) ++after;
     if (after < tokens.size()) found.author = name_from(head, tokens, after);
     if (found.author.empty() || after == tokens.size()) {
       found.author = name_before(head, tokens, verb);
@@ -191,6 +191,28 @@ std::optional<Attribution> reading(std::string_view head) {
   found.certain =
       evidence.date && (address || (evidence.time && author != "you")) && starts_well && has_verb;
   return found;
+}
+
+// "host mx.example.net[192.0.2.1] said: 550 5.1.1 …": a mail server tells what another answered.
+bool is_server_reply(std::string_view head, std::string_view rest) {
+  head = trimmed_right(head);
+  constexpr std::string_view kSaid = "said";
+  if (head.size() <= kSaid.size() || !starts_with_ascii(head.substr(head.size() - 4), kSaid))
+    return false;
+  head = trimmed_right(head.substr(0, head.size() - kSaid.size()));
+  rest = trimmed_left(rest);
+  if (rest.size() >= 3 && (rest[0] == '2' || rest[0] == '4' || rest[0] == '5') &&
+      is_digit(rest[1]) && is_digit(rest[2]) &&
+      (rest.size() == 3 || rest[3] == ' ' || rest[3] == '-')) {
+    return true;
+  }
+  const std::size_t blank = head.find_last_of(" \t");
+  const std::string_view host = head.substr(blank == head.npos ? 0 : blank + 1);
+  if (host.ends_with(']') && host.find('[') != host.npos) return true;
+  return std::count(host.begin(), host.end(), '.') >= 2 &&
+         std::all_of(host.begin(), host.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.';
+         });
 }
 
 // Whether there is a verb or an address at all: most lines with a colon have neither.
@@ -270,6 +292,7 @@ std::optional<Attribution> find_attribution(std::string_view text) {
     }
     ++colons;
     const std::string_view head = text.substr(0, at);
+    if (is_server_reply(head, text.substr(at + marker.size()))) continue;
     auto found = reading(head);
     const std::string lower = lower_ascii(head);
     if (const std::size_t inner = inner_lead(lower); inner != lower.npos) {

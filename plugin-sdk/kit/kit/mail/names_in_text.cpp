@@ -13,7 +13,22 @@ namespace {
 
 constexpr std::size_t kMostNameTokens = 6;
 
+bool is_ascii_capital(std::string_view token) {
+  return !token.empty() && token.front() >= 'A' && token.front() <= 'Z';
+}
+
+// "A." anywhere, and the "O" of "María de la O": no words between a date and a name.
+bool is_initial(const std::vector<Token>& tokens, std::size_t i) {
+  const std::string_view text = tokens[i].text;
+  if (!is_ascii_capital(text)) return false;
+  if (text.size() == 2 && text[1] == '.') return true;
+  return text.size() == 1 && text != "Z" && i > 0 && !tokens[i - 1].ends_clause &&
+         !has_digit(tokens[i - 1].text) &&
+         (is_capital(tokens[i - 1].text) || is_particle(bare(tokens[i - 1].text)));
+}
+
 bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
+  if (is_initial(tokens, i)) return false;
   const std::string word = bare(tokens[i].text);
   if (word.empty()) return tokens[i].text.find_first_of("\"'*") == tokens[i].text.npos;
   if (tokens[i].text.front() == '<' || tokens[i].text.find('@', 1) != std::string_view::npos)
@@ -33,13 +48,59 @@ bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
   return i == 0 || figure_before || figure_after || tokens[i].ends_clause;
 }
 
-// Whether a particle at `i` follows a name, past other particles.
+// "van", "de la", and no word that joins two names.
+bool is_name_particle(const Token& token) {
+  static constexpr std::string_view kJoin[] = {"of", "the", "und", "and", "y",
+                                               "e",  "i",   "og",  "och", "via"};
+  const std::string word = bare(token.text);
+  return !token.ends_clause && is_particle(word) &&
+         std::find(std::begin(kJoin), std::end(kJoin), word) == std::end(kJoin);
+}
+
+// Particles from `i` on, and then a name: "van den Berg".
+bool leads_name(const std::vector<Token>& tokens, std::size_t i) {
+  std::size_t at = i;
+  while (at < tokens.size() && at - i < 3 && is_name_particle(tokens[at])) ++at;
+  return at > i && at < tokens.size() && is_capital(tokens[at].text) && !stops_name(tokens, at);
+}
+
+// Whether a particle at `i` follows a name, past other particles, or is the first of one: "Van der
+// Berg".
 bool inside_name(const std::vector<Token>& tokens, std::size_t i) {
   while (i > 0 && is_particle(bare(tokens[i].text)) && !is_capital(tokens[i].text)) --i;
-  return is_capital(tokens[i].text) && !tokens[i].ends_clause && !stops_name(tokens, i);
+  return is_capital(tokens[i].text) && !tokens[i].ends_clause &&
+         (!stops_name(tokens, i) || leads_name(tokens, i));
+}
+
+// Whether a name begins with the particles around `i`: a comma, a verb or the time stands before
+// them, as in "10:00, de Villiers Anne".
+bool begins_name(const std::vector<Token>& tokens, std::size_t i) {
+  if (is_ascii_capital(tokens[i].text)) return leads_name(tokens, i);
+  std::size_t first = i;
+  while (first > 0 && is_name_particle(tokens[first - 1]) &&
+         !is_ascii_capital(tokens[first - 1].text))
+    --first;
+  if (first == 0 || !leads_name(tokens, first)) return false;
+  const std::string before = bare(tokens[first - 1].text);
+  return tokens[first - 1].ends_clause || is_wrote(before) || before == "am" || before == "pm";
+}
+
+// "Hagen, Peter": what follows the comma up to the end is a name as well.
+bool goes_on(const std::vector<Token>& tokens, std::size_t i) {
+  if (i >= tokens.size() || tokens.size() - i > 2) return false;
+  for (; i < tokens.size(); ++i) {
+    if (!is_capital(tokens[i].text) || has_digit(tokens[i].text) || stops_name(tokens, i) ||
+        is_day_or_month(bare(tokens[i].text)))
+      return false;
+  }
+  return true;
 }
 
 }  // namespace
+
+bool is_around_verb(const Token& token) {
+  return !is_ascii_capital(token.text) && is_around_wrote(bare(token.text));
+}
 
 std::string bare(std::string_view token) {
   constexpr std::string_view kAround = "\"'*,;()[]<>.:_|";
@@ -52,6 +113,7 @@ bool has_digit(std::string_view text) { return std::any_of(text.begin(), text.en
 
 std::vector<Token> tokens_of(std::string_view text) {
   constexpr std::string_view kWideComma = "\xEF\xBC\x8C";
+  constexpr std::string_view kListComma = "\xE3\x80\x81";  // U+3001
   std::vector<Token> out;
   std::size_t at = 0;
   while (at < text.size() && out.size() < kMostTokens) {
@@ -62,7 +124,7 @@ std::vector<Token> tokens_of(std::string_view text) {
     const std::size_t begin = at;
     bool clause = false;
     while (at < text.size() && leading_blank(text.substr(at)) == 0) {
-      if (text.substr(at).starts_with(kWideComma)) {
+      if (text.substr(at).starts_with(kWideComma) || text.substr(at).starts_with(kListComma)) {
         clause = true;
         break;
       }
@@ -143,11 +205,12 @@ bool is_capital(std::string_view token) {
 }
 
 std::string name_before(std::string_view text, const std::vector<Token>& tokens, std::size_t end) {
-  while (end > 0 && is_around_wrote(bare(tokens[end - 1].text))) --end;
+  while (end > 0 && is_around_verb(tokens[end - 1])) --end;
   std::size_t begin = end;
   while (begin > 0 && end - begin < kMostNameTokens) {
     const std::string word = bare(tokens[begin - 1].text);
-    const bool inside = begin != end && is_particle(word) && inside_name(tokens, begin - 1);
+    const bool inside = begin != end && is_particle(word) &&
+                        (inside_name(tokens, begin - 1) || begins_name(tokens, begin - 1));
     if (!inside && stops_name(tokens, begin - 1)) break;
     // A word of a language that we do not have, between date and name.
     const char first = tokens[begin - 1].text.front();
@@ -164,12 +227,23 @@ std::string name_before(std::string_view text, const std::vector<Token>& tokens,
 }
 
 std::string name_from(std::string_view text, const std::vector<Token>& tokens, std::size_t begin) {
-  while (begin < tokens.size() && is_around_wrote(bare(tokens[begin].text))) ++begin;
+  while (begin < tokens.size() && is_around_verb(tokens[begin])) ++begin;
   std::size_t end = begin;
-  while (end < tokens.size() && end - begin < kMostNameTokens && !stops_name(tokens, end)) {
-    if (tokens[end++].ends_clause) break;
+  bool clause = false;
+  while (end < tokens.size() && end - begin < kMostNameTokens) {
+    if (stops_name(tokens, end) && !leads_name(tokens, end)) break;
+    if (tokens[end++].ends_clause) {
+      clause = goes_on(tokens, end);
+      if (clause) end = tokens.size();
+      break;
+    }
   }
   if (begin == end) return {};
+  // "schrieb der Kunde:" is told by somebody; "schrieb von Hagen:" is a name.
+  const std::string first = bare(tokens[begin].text);
+  if (!clause && !is_ascii_capital(tokens[begin].text) && is_particle(first) && first != "von" &&
+      first != "van")
+    return {};
   const Token& last = tokens[end - 1];
   return unquoted(text.substr(tokens[begin].at, last.at + last.text.size() - tokens[begin].at));
 }

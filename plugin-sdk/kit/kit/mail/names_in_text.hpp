@@ -28,6 +28,9 @@ bool has_digit(std::string_view text);
 bool is_particle(std::string_view word);
 bool is_capital(std::string_view token);
 
+// "has", "the following": beside a verb; a capital is a name's.
+bool is_around_verb(const Token& token);
+
 struct Address {
   std::size_t begin = 0;  // with its bracket
   std::size_t end = 0;

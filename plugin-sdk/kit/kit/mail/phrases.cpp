@@ -59,6 +59,7 @@ constexpr Words kQuoting[] = {"quoting",
                               "quoting message from",
                               "cytowanie",
                               "citát od",
+                              "missatge de",
                               "lainaus"};
 
 constexpr Words kBetween[] = {"at",       "um",         "uhr",     "à",
@@ -322,6 +323,38 @@ constexpr Words kForwards[] = {"forwarded message",
                                "Προωθημένο μήνυμα",
                                "mesaj redirecționat"};
 
+constexpr Words kForwardEnds[] = {"end of forwarded",
+                                  "end forwarded",
+                                  "ende der weitergeleiteten",
+                                  "ende weitergeleitete",
+                                  "fin du message transféré",
+                                  "fin du message réexpédié",
+                                  "fin du message transmis",
+                                  "fin del mensaje reenviado",
+                                  "fine del messaggio inoltrato",
+                                  "fine messaggio inoltrato",
+                                  "fim da mensagem encaminhada",
+                                  "fim da mensagem reencaminhada",
+                                  "einde doorgestuurd",
+                                  "einde van doorgestuurd",
+                                  "einde van het doorgestuurde",
+                                  "koniec przekazan",
+                                  "koniec przesłan",
+                                  "Конец пересылаемого",
+                                  "конец пересылаемого",
+                                  "Конец пересланного",
+                                  "конец пересланного",
+                                  "Кінець пересланого",
+                                  "slut på vidarebefordrat",
+                                  "slut vidarebefordrat",
+                                  "slut på videresendt",
+                                  "slutt på videresendt",
+                                  "välitetyn viestin loppu",
+                                  "konec přeposlané",
+                                  "koniec preposlanej",
+                                  "iletilen mesajın sonu",
+                                  "転送メッセージの終わり"};
+
 bool holds(const std::unordered_set<Words>& set, Words word) { return set.contains(word); }
 
 }  // namespace
@@ -331,6 +364,8 @@ std::span<const Words> attribution_leads() { return kLeads; }
 std::span<const Words> quoting_leads() { return kQuoting; }
 std::span<const Words> original_phrases() { return kOriginals; }
 std::span<const Words> forward_phrases() { return kForwards; }
+
+std::span<const Words> forward_ends() { return kForwardEnds; }
 
 bool is_between_date_and_name(Words token) {
   static const std::unordered_set<Words> kSet{std::begin(kBetween), std::end(kBetween)};

@@ -29,7 +29,8 @@ bool is_first_person(std::string_view lower_token);
 // Names of days and months as they are shortened in attributions.
 bool is_day_or_month(std::string_view lower_token);
 
-enum class HeaderRole { kNone, kFrom, kSent, kTo, kCc, kSubject };
+// kDate is a moment as well: "Sent" says only a mail program, "Date" says every form.
+enum class HeaderRole { kNone, kFrom, kSent, kTo, kCc, kSubject, kDate };
 // What a header's name means, in any of the languages.
 HeaderRole header_role(std::string_view lower_name);
 
@@ -37,6 +38,8 @@ HeaderRole header_role(std::string_view lower_name);
 std::span<const std::string_view> original_phrases();
 // "forwarded message", between dashes or with "begin" before it and a colon behind.
 std::span<const std::string_view> forward_phrases();
+// "end of forwarded message", between dashes: how the line begins that ends it.
+std::span<const std::string_view> forward_ends();
 
 // "sent from my", "von meinem": how a device's line begins, and "gesendet": how it ends.
 std::span<const std::string_view> device_begins();

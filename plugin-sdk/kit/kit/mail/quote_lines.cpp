@@ -17,14 +17,22 @@ struct Prefix {
   std::size_t bytes = 0;
 };
 
+// The bytes of a blank that may stand before a mark.
+std::size_t blank_before_mark(std::string_view text) {
+  if (text.starts_with(' ')) return 1;
+  for (const std::string_view blank : {kNoBreakSpace, kZeroWidth, kNoBreakMark}) {
+    if (text.starts_with(blank)) return blank.size();
+  }
+  return 0;
+}
+
 // "> > ", ">>", " >", "＞": the marks at the start, with the blank behind the last.
 Prefix prefix_of(std::string_view line) {
   Prefix found;
   std::size_t at = 0;
   for (;;) {
     std::size_t next = at;
-    for (std::size_t blanks = 0; blanks < 2 && next < line.size() && line[next] == ' '; ++blanks)
-      ++next;
+    for (int blanks = 0; blanks < 2; ++blanks) next += blank_before_mark(line.substr(next));
     if (next < line.size() && line[next] == '\t' && found.depth > 0) ++next;
     if (next < line.size() && line[next] == '>') {
       at = next + 1;
@@ -142,6 +150,16 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     const Prefix prefix = line.exact ? Prefix{} : prefix_of(line.text);
     shallow = line.depth > 0 || prefix.depth == 1 || prefix.depth == 2;
   }
+  // A line with initials that ends its paragraph; below a prompt stands what the program says.
+  const auto initials_alone = [&](std::size_t i) -> std::size_t {
+    if (lines[i].exact || lines[i].depth > 0) return 0;
+    if (i + 1 < lines.size() && !trimmed(lines[i + 1].text).empty()) return 0;
+    const std::size_t at = initials(lines[i].text);
+    return at > 0 && lines[i].text.substr(at).starts_with("> ") ? at : 0;
+  };
+  int initialled = 0;
+  for (std::size_t i = 0; i < lines.size() && initialled < 2; ++i)
+    initialled += initials_alone(i) > 0 ? 1 : 0;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const MailLine& line = lines[i];
     QuoteLine made{.text = line.text,
@@ -169,7 +187,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
         const std::string_view name = line.text.substr(0, at + 1);
         const bool again = (i > 0 && lines[i - 1].text.starts_with(name)) ||
                            (i + 1 < lines.size() && lines[i + 1].text.starts_with(name));
-        if (again) {
+        if (again || (initialled == 2 && initials_alone(i) > 0)) {
           prefix = prefix_of(line.text.substr(at));
           prefix.bytes += at;
         }

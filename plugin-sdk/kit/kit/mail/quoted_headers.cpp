@@ -8,7 +8,7 @@
 namespace voxbus::kit::mail {
 
 HeaderLine header_line(std::string_view line) {
-  line = trimmed(line);
+  line = trimmed(without_direction(line));
   while (line.starts_with('*') || line.starts_with('>') || line.starts_with('|'))
     line = trimmed_left(line.substr(1));
   std::size_t colon = line.substr(0, 48).find(':');
@@ -76,6 +76,9 @@ Announcement announcement(std::string_view line) {
   const bool colon = words.ends_with(':') || words.ends_with(kWideColon);
   if (!dashed && !(colon && words.size() < 80)) return Announcement::kNone;
   const std::string lower = lower_ascii(words);
+  for (const std::string_view phrase : forward_ends()) {
+    if (dashed && lower.starts_with(phrase)) return Announcement::kEnd;
+  }
   for (const std::string_view phrase : forward_phrases()) {
     if (lower.find(phrase) != lower.npos && (dashed || lower.size() <= phrase.size() + 24)) {
       return Announcement::kForward;

@@ -21,8 +21,9 @@ HeaderLine header_line(std::string_view line);
 // All headers in one line: "From: A Sent: B To: C Subject: D". The author and true, or false.
 bool is_header_row(std::string_view line, std::string& author);
 
-enum class Announcement { kNone, kOriginal, kForward, kRule };
-// "-----Original Message-----", "Begin forwarded message:", "__________".
+enum class Announcement { kNone, kOriginal, kForward, kEnd, kRule };
+// "-----Original Message-----", "Begin forwarded message:", "--- End forwarded message ---",
+// "__________".
 Announcement announcement(std::string_view line);
 
 }  // namespace voxbus::kit::mail

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "kit/mail/attribution.hpp"
+#include "kit/mail/header_blocks.hpp"
 #include "kit/mail/names_in_text.hpp"
 #include "kit/mail/quote_lines.hpp"
 #include "kit/mail/quoted_headers.hpp"
@@ -16,7 +17,6 @@
 namespace voxbus::kit::mail {
 namespace {
 
-constexpr std::size_t kMostHeaderLines = 60;  // with wrapped lists of recipients
 // What recognising may cost in all, in looks at a line or at a possible attribution. A mail that
 // people wrote needs some hundreds; beyond it everything stays what its marks say.
 constexpr int kMostLooks = 20'000;
@@ -29,6 +29,7 @@ class Splitter {
     next_filled_.resize(lines_.size() + 1, lines_.size());
     for (std::size_t i = lines_.size(); i-- > 0;) {
       next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
+      if (!lines_[i].blank && lines_[i].depth == 0) last_unmarked_ = std::max(last_unmarked_, i);
     }
   }
 
@@ -62,6 +63,7 @@ class Splitter {
   struct Level {
     std::uint32_t raw = 0;
     std::uint32_t extra = 0;
+    std::vector<std::uint32_t> forwards;  // `extra` before each forwarded mail
   };
 
   std::size_t next_filled(std::size_t from) const {
@@ -86,11 +88,10 @@ class Splitter {
 
   // From here on, lines of at least this raw depth belong to a quoted mail by that author.
   void enter(std::uint32_t raw, std::string author, bool forwarded) {
-    if (!levels_.empty() && levels_.back().raw == raw) {
-      ++levels_.back().extra;
-    } else {
-      levels_.push_back({raw, 1});
-    }
+    if (levels_.empty() || levels_.back().raw != raw) levels_.push_back({raw, 0, {}});
+    Level& level = levels_.back();
+    if (forwarded) level.forwards.push_back(level.extra);
+    ++level.extra;
     name(std::min(raw + extra(), kMostDepth), std::move(author), forwarded);
   }
 
@@ -121,106 +122,42 @@ class Splitter {
 
   // ---- headers of quoted mails
 
-  struct HeaderBlock {
-    std::size_t lines = 0;
-    std::string author;
-    bool forwarded = false;
-  };
-
   std::optional<HeaderBlock> headers_at(std::size_t i, bool announced) const {
     if (looks_ > kMostLooks) return std::nullopt;
-    const std::uint32_t depth = lines_[i].depth;
-    const LineMark mark = lines_[i].mark;
-    HeaderBlock block;
-    if (is_header_row(lines_[i].text, block.author)) {
-      block.lines = 1;
-      return block;
-    }
-    if (header_line(lines_[i].text).role == HeaderRole::kNone && mark != LineMark::kHeader) {
-      return std::nullopt;
-    }
-    std::array<bool, 6> seen{};
-    int roles = 0;
-    int marked = 0;  // lines that look like a header of a language that we do not have
-    bool addressed = false;
-    std::size_t wrapped = 0;
-    std::size_t end = i;
-    std::string_view first_value;
-    for (std::size_t at = i; at < lines_.size() && at - i < kMostHeaderLines; ++at) {
-      const QuoteLine& line = lines_[at];
-      if (line.blank) {
-        // One blank line between headers, as paragraphs in HTML have it, but no more.
-        const std::size_t next = at + 1;
-        if (next >= lines_.size() || lines_[next].depth != depth ||
-            header_line(lines_[next].text).role == HeaderRole::kNone || roles == 0) {
-          break;
-        }
-        continue;
-      }
-      if (line.depth != depth) break;
-      ++looks_;
-      const HeaderLine header = header_line(line.text);
-      const std::size_t colon = line.text.find(':');
-      if (header.role != HeaderRole::kNone) {
-        const auto role = static_cast<std::size_t>(header.role);
-        if (seen[role] && header.role == HeaderRole::kFrom) break;
-        if (!seen[role]) ++roles;
-        seen[role] = true;
-        wrapped = 0;
-        if (header.role == HeaderRole::kFrom) {
-          block.author = shown_name(header.value);
-          addressed = header.value.find('@') != header.value.npos;
-          // "From:" alone, the name in the next line.
-          if (header.value.empty() && at + 1 < lines_.size() && !lines_[at + 1].blank) {
-            block.author = shown_name(lines_[at + 1].text);
-            addressed = lines_[at + 1].text.find('@') != std::string_view::npos;
-          }
-        }
-      } else if (mark == LineMark::kHeader && line.mark == mark) {
-        if (colon != line.text.npos && colon < 48) {
-          if (marked++ == 0) first_value = line.text.substr(colon + 1);
-        }
-      } else if (roles > 0 && wrapped < 20 &&
-                 (leading_blank(line.raw) > 0 || line.text.find('@') != line.text.npos ||
-                  line.text.find(';') != line.text.npos) &&
-                 !ends_headers(seen)) {
-        ++wrapped;  // of a list of recipients
-      } else if (roles > 0 && wrapped == 0 &&
-                 seen[static_cast<std::size_t>(HeaderRole::kSubject)] && at + 1 < lines_.size() &&
-                 !lines_[at + 1].blank &&
-                 header_line(lines_[at + 1].text).role != HeaderRole::kNone) {
-        ++wrapped;  // of a long subject
-      } else {
-        break;
-      }
-      end = at + 1;
-    }
-    const auto has = [&](HeaderRole role) { return seen[static_cast<std::size_t>(role)]; };
-    const bool known =
-        has(HeaderRole::kFrom) &&
-        ((announced && roles >= 2) ||
-         (roles >= 3 && (has(HeaderRole::kSubject) || (addressed && has(HeaderRole::kSent)))) ||
-         (mark == LineMark::kHeader && roles >= 2));
-    if (!known && mark == LineMark::kHeader && marked + roles >= 3) {
-      if (block.author.empty()) block.author = shown_name(first_value);
-    } else if (!known) {
-      return std::nullopt;
-    }
-    block.lines = end - i;
-    return block;
+    return header_block_at(lines_, i, announced, looks_);
   }
 
-  static bool ends_headers(const std::array<bool, 6>& seen) {
-    return seen[static_cast<std::size_t>(HeaderRole::kSubject)] &&
-           seen[static_cast<std::size_t>(HeaderRole::kFrom)] &&
-           seen[static_cast<std::size_t>(HeaderRole::kSent)] &&
-           seen[static_cast<std::size_t>(HeaderRole::kTo)];
+  // Web forms write headers as well, above what their user wrote now. A program that quotes with
+  // no more than a date stands below an answer and names mailboxes.
+  bool is_own_form(std::size_t i, const HeaderBlock& block) const {
+    if (depth_of(lines_[i]) > 0) return false;
+    const std::size_t next = next_filled(i + block.lines);
+    if (next < lines_.size() && lines_[next].depth > lines_[i].depth) return false;
+    return !(has_own_ && block.addressed && block.to);
+  }
+
+  // A line that says that the forwarded mail ends: what follows is of whoever forwards it. Where
+  // nothing was forwarded it is a line like others.
+  std::size_t forward_end(std::size_t i) {
+    const std::uint32_t raw = lines_[i].depth;
+    if (levels_.empty() || levels_.back().raw != raw || levels_.back().forwards.empty()) {
+      return depth_of(lines_[i]) > 0 ? 1 : 0;
+    }
+    close_block();
+    Level& level = levels_.back();
+    level.extra = level.forwards.back();
+    level.forwards.pop_back();
+    if (level.extra == 0) levels_.pop_back();
+    const std::size_t depth = std::min(raw + extra(), kMostDepth);
+    if (names_.size() > depth + 1) names_.resize(depth + 1);
+    return 1;
   }
 
   // How many lines of a quoted mail's header stand here.
   std::size_t header_block(std::size_t i) {
     const QuoteLine& line = lines_[i];
     const Announcement said = announcement(line.text);
+    if (said == Announcement::kEnd) return forward_end(i);
     HeaderBlock block;
     std::size_t used = 0;
     if (said == Announcement::kNone) {
@@ -228,13 +165,18 @@ class Splitter {
       if (!found) return 0;
       block = std::move(*found);
       used = block.lines;
+      if (!block.sure && is_own_form(i, block)) {
+        for (std::size_t at = i; at < i + used; ++at) put(lines_[at]);
+        return used;
+      }
     } else {
       const std::size_t next = next_filled(i + 1);
       std::optional<HeaderBlock> found;
       if (next < lines_.size() && lines_[next].depth == line.depth && next - i <= 3) {
         // A rule, then "-----Original Message-----"
-        if (said == Announcement::kRule && announcement(lines_[next].text) > Announcement::kNone &&
-            announcement(lines_[next].text) != Announcement::kRule) {
+        const Announcement then = announcement(lines_[next].text);
+        if (said == Announcement::kRule &&
+            (then == Announcement::kOriginal || then == Announcement::kForward)) {
           return next - i;
         }
         found = headers_at(next, said != Announcement::kRule);
@@ -246,15 +188,21 @@ class Splitter {
     }
     const std::uint32_t raw = line.depth;
     const std::size_t next = next_filled(i + used);
-    // Headers above lines with marks of their own, and nothing new above: the answer stands below.
+    // Headers above lines with marks of their own are no further level: where the header has marks
+    // as well, where nothing new stands above, because then the answer is below, and where nothing
+    // without marks follows.
     const bool marked = next < lines_.size() && lines_[next].depth > raw;
+    const bool headless = said != Announcement::kNone && used == 1;
+    const bool one_level = headless || (raw == 0 && extra() == 0 && !block.forwarded &&
+                                        (!has_own_ || last_unmarked_ < i + used));
     const std::uint32_t depth = depth_of(line);
     const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
-    if (marked && raw == 0 && extra() == 0 && !has_own_ && !block.forwarded) {
-      name(std::min(raw + 1 + extra(), kMostDepth), std::move(block.author), false);
+    if (marked && one_level) {
+      name(std::min(depth + 1, kMostDepth), std::move(block.author), block.forwarded);
     } else if (raw > 0 && first_of_block_ && unnamed) {
       // Inside the marks of the quote that it introduces.
-      name(depth, std::move(block.author), block.forwarded);
+      const bool forwarded = names_.size() > depth && names_[depth].forwarded;
+      name(depth, std::move(block.author), block.forwarded || forwarded);
     } else {
       enter(raw, std::move(block.author), block.forwarded);
     }
@@ -483,6 +431,7 @@ class Splitter {
   std::vector<QuoteLine> lines_;
   const std::vector<std::string>& cites_;
   std::vector<std::size_t> next_filled_;
+  std::size_t last_unmarked_ = 0;  // the last line that has words and no mark
   NewAndQuoted out_;
   std::vector<Level> levels_;
   std::vector<Name> names_;  // by depth

@@ -11,6 +11,11 @@
 //   and the block's author says what they say.
 // - A signature leaves the text and is kept beside it, because phone numbers stand there. Lines of
 //   devices ("Sent from my …") and footers of lists are nobody's words and are dropped.
+// - "From", "Date", "To", "Subject" without a line, a mark or a "Sent", which only mail programs
+//   write, are a quoted mail's header only below own words and with mailboxes: web forms write the
+//   same above what somebody wrote now, and words that are lost weigh more than words too many.
+// - "-- " begins a signature; "--" only where nothing else can follow, because people part their
+//   thoughts with it.
 // - A blank line between two quoted ones parts no block: what parts them is an answer, another
 //   depth, or another author.
 #pragma once

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::size_t kMostFooterLines = 14;
 constexpr std::size_t kMostSignatureLines = 40;
+constexpr std::size_t kMostBareSignatureLines = 6;
+constexpr std::size_t kLongSignatureLine = 80;  // bytes
+constexpr int kFewestBlanksOfASentence = 3;
 constexpr std::size_t kLongestDeviceLine = 100;
 constexpr int kMostTrailers = 8;  // one below the other
 
@@ -25,8 +28,31 @@ bool is_separator(std::string_view line) {
 }
 
 bool is_signature_mark(const QuoteLine& line) {
-  return line.text == "-- " || line.text == "--" || line.text == "-- \t" ||
-         line.text == "--\xC2\xA0" || line.text == "—" || line.text == "-- -- ";
+  return line.text == "-- " || line.text == "-- \t" || line.text == "--\xC2\xA0" ||
+         line.text == "-- -- ";
+}
+
+// Without its blank the mark is as often a line between two thoughts.
+bool is_bare_mark(const QuoteLine& line) { return line.text == "--" || line.text == "—"; }
+
+bool is_like_signature(std::string_view line) {
+  line = trimmed(line);
+  if (line.find('?') != line.npos || line.find("？") != line.npos) return false;
+  if (line.size() > kLongSignatureLine) return false;
+  if (line.find('@') != line.npos || line.find("://") != line.npos) return true;
+  const bool stops = line.ends_with('.') || line.ends_with('!') || line.ends_with("。");
+  return !stops || std::count(line.begin(), line.end(), ' ') < kFewestBlanksOfASentence;
+}
+
+// Whether what stands below a bare mark can be nothing but a signature: a few short lines in one
+// paragraph.
+bool is_signature(const Lines& lines, std::size_t begin, std::size_t end) {
+  while (begin < end && lines[begin].blank) ++begin;
+  if (end - begin > kMostBareSignatureLines) return false;
+  return std::all_of(lines.begin() + static_cast<std::ptrdiff_t>(begin),
+                     lines.begin() + static_cast<std::ptrdiff_t>(end), [](const QuoteLine& line) {
+                       return !line.blank && is_like_signature(line.text);
+                     });
 }
 
 bool says_footer(std::string_view line) {
@@ -52,7 +78,9 @@ bool is_device_line(std::string_view line) {
   const bool known = std::any_of(device_begins().begin(), device_begins().end(), begins);
   // A sentence of many words that ends with a stop is somebody's, whatever it begins with.
   const auto blanks = static_cast<std::size_t>(std::count(lower.begin(), lower.end(), ' '));
-  if (known) return !(lower.ends_with('.') && blanks > 7) && !lower.ends_with('?');
+  if (known && lower.ends_with('?')) return false;
+  // K-9 writes whole sentences.
+  if (known) return !(lower.ends_with('.') && blanks > 7) || lower.find("k-9 mail") != lower.npos;
   if (blanks > 7) return false;
   static constexpr std::string_view kDevices[] = {"iphone",     "ipad",   "android",
                                                   "outlook",    "galaxy", "blackberry",
@@ -98,7 +126,7 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
       }
       continue;
     }
-    if (is_signature_mark(line)) {
+    if (is_signature_mark(line) || is_bare_mark(line)) {
       // "-- " above what a list says of itself, as Google Groups write it.
       if (says && at < end && says_footer(lines[at].text)) found = at - 1;
       break;
@@ -144,11 +172,15 @@ OwnWords without_trailers(const Lines& lines) {
   }
   std::size_t words = end;
   std::size_t filled = 0;
+  // Several part several thoughts.
+  const auto bare = std::count_if(lines.begin(), lines.end(), is_bare_mark);
   for (std::size_t at = end; at > 0 && filled <= kMostSignatureLines; --at) {
     const QuoteLine& line = lines[at - 1];
     if (line.blank) continue;
     ++filled;
     if (is_signature_mark(line)) words = at - 1;
+    if (bare == 1 && words == end && is_bare_mark(line) && is_signature(lines, at, end))
+      words = at - 1;
   }
   // What HTML marks as a signature, wherever it ends.
   std::size_t marked = words;
@@ -165,7 +197,10 @@ OwnWords without_trailers(const Lines& lines) {
     text_end = without_blanks(lines, text_end - 1);
   while (last > words && (lines[last - 1].blank || is_device_line(lines[last - 1].text))) --last;
   std::size_t begin = words;
-  while (begin < last && (lines[begin].blank || is_signature_mark(lines[begin]))) ++begin;
+  while (begin < last && (lines[begin].blank || is_signature_mark(lines[begin]) ||
+                          (begin == words && is_bare_mark(lines[begin])))) {
+    ++begin;
+  }
   while (begin < last && (lines[begin].blank || is_device_line(lines[begin].text))) ++begin;
   out.text = joined(lines, 0, text_end);
   out.signature = joined(lines, begin, last);

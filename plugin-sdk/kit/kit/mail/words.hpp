@@ -56,6 +56,14 @@ inline std::string_view trimmed_right(std::string_view text) {
 
 inline std::string_view trimmed(std::string_view text) { return trimmed_right(trimmed_left(text)); }
 
+// Without the marks of direction at its start, which texts from right to left have.
+inline std::string_view without_direction(std::string_view text) {
+  while (text.size() >= 3 && text[0] == '\xE2' && text[1] == '\x80' &&
+         (text[2] == '\x8E' || text[2] == '\x8F' || (text[2] >= '\xAA' && text[2] <= '\xAE')))
+    text.remove_prefix(3);
+  return text;
+}
+
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 inline bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 // A letter, or a byte of a longer sequence, which mostly is one.
