@@ -30,8 +30,8 @@ struct Listen {
 void read_listen(Mapping& in, std::string& listen);
 void read_socket(Mapping& in, std::filesystem::path& socket);
 void read_state(Mapping& in, std::filesystem::path& state);
-// Whether a state folder that is there may be used: whoever else may write in it can let himself in,
-// by a token of his own. Any thread.
+// Whether a state folder that is there may be used: whoever else may write in it can let himself
+// in, by a token of his own. Any thread.
 [[nodiscard]] Status check_state(const std::filesystem::path& state);
 // Whether the address of `listen`, one that parse_listen() takes, is one of this machine's, by
 // binding a socket to a port of the system's choice. Any thread.

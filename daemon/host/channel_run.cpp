@@ -162,9 +162,7 @@ void ChannelRun::act() {
   };
   for (;;) {
     const auto work = requests_.when(
-        [](const Requests& asked) {
-          return asked.stop || asked.probe || !asked.rereads.empty();
-        },
+        [](const Requests& asked) { return asked.stop || asked.probe || !asked.rereads.empty(); },
         [](Requests& asked) {
           Work next;
           if (asked.stop) return next;

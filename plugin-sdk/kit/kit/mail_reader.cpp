@@ -7,11 +7,11 @@
 #include <memory>
 #include <utility>
 
-#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/encoded_words.hpp"
 #include "kit/mail/gmime.hpp"
 #include "kit/mail/mail_marks.hpp"
 #include "kit/mail/mime_body.hpp"
+#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/threads.hpp"
 #include "kit/mail/words.hpp"
 #include "voxbus/text.hpp"
