@@ -385,6 +385,31 @@ class BadServer(unittest.TestCase):
             self.daemon.wait_for_events(7 + number)
         self.assertLessEqual(often.logins - before, 2 + (time.monotonic() - begun) / 0.2)
 
+    def test_a_mailbox_that_is_made_meanwhile_is_read_with_the_next_look_or_when_it_is_told(self):
+        looks = self.server("looks", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1s"})
+        told = self.server("told", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1h"},
+                           capabilities="IMAP4rev1 AUTH=PLAIN IDLE NOTIFY", events="names")
+        fewer = self.server("fewer", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1s"},
+                            capabilities="IMAP4rev1 AUTH=PLAIN IDLE NOTIFY", events="messages")
+        self.daemon.start()
+        for name in ("looks", "told", "fewer"):
+            self.wait_for_titles(name, "first")
+        # Where it waits an hour, else, or a minute, it waits already.
+        wait_for(lambda: "IDLE" in told.commands and "IDLE" in fewer.commands, "they wait")
+        looks.make("New", Mailbox(mails("in looks")))
+        self.wait_for_titles("looks", "first", "in looks", limit=6)  # ten looks would be 10 s
+        told.make("New", Mailbox(mails("in told")))
+        self.wait_for_titles("told", "first", "in told", limit=6)
+        self.assertEqual([one.rpartition(" (")[2] for one in fewer.commands if "NOTIFY" in one],
+                         ["MessageNew MessageExpunge MailboxName))", "MessageNew MessageExpunge))"])
+        fewer.make("New", Mailbox(mails("in fewer")))
+        self.wait_for_titles("fewer", "first", "in fewer", limit=6)
+        # One question for each look, and with mail that comes in between none.
+        listed = told.commands.count('LIST "" "*"')
+        told.deliver(mails("later")[0])
+        self.wait_for_titles("told", "first", "in told", "later")
+        self.assertEqual(told.commands.count('LIST "" "*"'), listed)
+
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}
         server = self.server("support", boxes, silent_mailboxes={"INBOX", "Shop"})

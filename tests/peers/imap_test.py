@@ -107,6 +107,22 @@ class Imap(WithServer):
             wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
         self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
 
+    def test_a_mailbox_that_is_made_meanwhile_is_read_at_once(self):
+        with self.dovecot.imap("maker") as imap:
+            imap.append("INBOX", "", imaplib.Time2Internaldate(time.time()), mail("0@example.org", "first", "w"))
+            self.channel("support", "maker", check_every="1h")
+            self.daemon.start()
+            self.daemon.wait_for_events(1)
+            for number, name in enumerate(("Brandnew", "Deep.Sub", "Brandnew")):
+                if number < 2:
+                    imap.create(name)
+                imap.append(name, "", imaplib.Time2Internaldate(time.time()), mail(f"n{number}@example.org", f"n{number}", "w"))
+                wait_for(lambda number=number: f"n{number}" in self.titles(), f"the mail in {name}", 20)
+            imap.rename("Brandnew", "Older")
+            imap.append("Older", "", imaplib.Time2Internaldate(time.time()), mail("n3@example.org", "n3", "w"))
+            wait_for(lambda: "n3" in self.titles(), "the mail in the one of another name", 20)
+        self.assertEqual(sorted(self.titles()), ["first", "n0", "n1", "n2", "n3"])
+
     def test_only_the_named_mailboxes_are_read_and_a_missing_one_is_told(self):
         with self.dovecot.imap("named") as imap:
             imap.create('"K&APY-ln"')

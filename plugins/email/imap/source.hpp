@@ -63,7 +63,7 @@ class Source final : public MailSource {
   bool has_moved() const;
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
-  std::chrono::milliseconds list_every() const;
+  bool needs_list() const;
   bool wanted(const Listed& listed) const;
   Result<void> look_for_news(Context& context);
   bool needs_new_session() const;
@@ -107,7 +107,7 @@ class Source final : public MailSource {
   std::string good_of_;                       // of this mailbox
   std::deque<Group> groups_;                  // planned; the first `asked_` are under way
   std::size_t asked_ = 0;
-  std::chrono::steady_clock::time_point listed_;
+  std::chrono::steady_clock::time_point connected_, listed_;
   bool looked_ = false;  // at all mailboxes, since the connection was made
 };
 
