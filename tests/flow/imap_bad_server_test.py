@@ -144,6 +144,23 @@ class BadServer(unittest.TestCase):
             connections = wait_for(lambda server=server: server.flooded > 0 and max(1, server.clear.count(b"CAPABILITY")), name)
             self.assertLess(server.flooded / (connections if name == "untagged" else 10), 8 << 20, name)
 
+    def test_a_certificate_that_is_expired_or_names_nobody_gets_no_password(self):
+        rows = {"expired": ({"expired": True}, "expired"), "nameless": ({"alternative": ""}, "not for that name"),
+                "other": ({"alternative": "DNS:other.example.org"}, "not for that name"),
+                "partial": ({"alternative": "DNS:local*"}, "not for that name"), "good": ({}, "")}
+        for name, (how, _) in rows.items():
+            made = self.authority.certificate(name, **how)
+            for tls in ("implicit", "starttls"):
+                self.server(f"{name}-{tls}", {"INBOX": Mailbox(mails(name))}, tls, certificate=made.folder)
+        self.daemon.start()
+        for name, (_, words) in rows.items():
+            for tls in ("implicit", "starttls"):
+                if words:
+                    self.degraded(f"{name}-{tls}", "is not trusted", words)
+                    self.assertEqual(self.servers[f"{name}-{tls}"].logins, 0)
+                else:
+                    self.wait_for_titles(f"{name}-{tls}", name)
+
     # --- limits behind the login ---
     def test_what_no_answer_can_be_is_cut_and_other_mailboxes_go_on(self):
         def in_bad(answer):
