@@ -427,6 +427,14 @@ class BadServer(unittest.TestCase):
         self.wait_for_titles("told", "first", "in told", "later")
         self.assertEqual(told.commands.count('LIST "" "*"'), listed)
 
+    def test_mail_in_the_mailbox_that_is_marked_as_sent_is_outbound_and_junk_is_known_by_its_name(self):
+        self.server("support", {"INBOX": Mailbox(mails("came")), "Out": Mailbox(mails("went"), attributes="\\Sent"),
+                                "Spam": Mailbox(mails("junk")), "Sent": Mailbox(mails("unmarked"))})
+        self.daemon.start()
+        self.wait_for_titles("support", "came", "went", "unmarked")
+        directions = {event["data"]["title"]: event["data"].get("direction", "inbound") for event in self.daemon.interactions()}
+        self.assertEqual(directions, {"came": "inbound", "went": "outbound", "unmarked": "inbound"})
+
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}
         server = self.server("support", boxes, silent_mailboxes={"INBOX", "Shop"})

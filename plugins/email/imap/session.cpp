@@ -252,7 +252,7 @@ Result<Response> Session::sasl(const std::string& mechanism, const Login& login,
 }
 
 Result<std::vector<Listed>> Session::list(Context& context) {
-  std::map<std::string, std::vector<std::string>> found;
+  std::map<std::string, Listed> found;
   std::vector<std::string> order;
   other_mailboxes_ = false;
   listing_ = true;
@@ -266,9 +266,11 @@ Result<std::vector<Listed>> Session::list(Context& context) {
                             return;
                           const auto [at, is_new] = found.try_emplace(name);
                           if (is_new) order.push_back(std::move(name));
-                          at->second.clear();
+                          at->second = {.name = at->first, .attributes = {}, .delimiter = {}};
                           for (const Value& attribute : response.values[0].items)
-                            at->second.push_back(capitals(attribute.text));
+                            at->second.attributes.push_back(capitals(attribute.text));
+                          if (response.values[1].kind == Value::Kind::kString)
+                            at->second.delimiter = response.values[1].text;
                         },
                         context);
   listing_ = false;
@@ -278,10 +280,7 @@ Result<std::vector<Listed>> Session::list(Context& context) {
     return Error::retry(server_.shown() + " lists more than " + std::to_string(kMostListed) +
                         " mailboxes");
   std::vector<Listed> out;
-  for (std::string& name : order) {
-    auto& attributes = found[name];
-    out.push_back({std::move(name), std::move(attributes)});
-  }
+  for (const std::string& name : order) out.push_back(std::move(found[name]));
   return out;
 }
 

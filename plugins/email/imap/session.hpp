@@ -28,6 +28,7 @@ inline constexpr std::uint64_t kLongAnswer = 8 << 20;
 struct Listed {
   std::string name;                     // as the server writes it, in modified UTF-7
   std::vector<std::string> attributes;  // "\\Junk", in capitals
+  std::string delimiter;                // between the levels of a name, or empty
 };
 
 struct Standing {  // of a mailbox

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "imap/mailboxes.hpp"
 #include "imap/names.hpp"
 
 namespace voxbus::email::imap {
@@ -106,38 +107,17 @@ bool Source::needs_list() const {
   return session_->has_other_mailboxes() || Clock::now() - listed_ >= every;
 }
 
-bool Source::wanted(const Listed& listed) const {
-  const auto has = [&](const char* attribute) {
-    return std::find(listed.attributes.begin(), listed.attributes.end(), attribute) !=
-           listed.attributes.end();
-  };
-  if (has("\\NOSELECT") || has("\\NONEXISTENT")) return false;
-  if (account_.mailboxes.empty())
-    return !has("\\JUNK") && !has("\\TRASH") && !has("\\DRAFTS") && !has("\\ALL");
-  const std::string name = shown_name(listed.name);
-  return std::find(account_.mailboxes.begin(), account_.mailboxes.end(), name) !=
-         account_.mailboxes.end();
-}
-
 Result<void> Source::list(Context& context) {
   auto all = session_->list(context);
   if (!all) return all.error();
-  mailboxes_.clear();
-  for (const Listed& listed : *all) {
-    if (wanted(listed)) mailboxes_.push_back(listed.name);
-  }
+  Chosen these = chosen(*all, account_.mailboxes);
+  mailboxes_ = std::move(these.names);
+  missing_ = std::move(these.missing);
+  sent_ = std::move(these.sent);
   if (mailboxes_.size() > kMostMailboxes) {
     return Error::permanent("the account has " + std::to_string(mailboxes_.size()) +
                             " mailboxes: name those to be read in 'folders', at most " +
                             std::to_string(kMostMailboxes));
-  }
-  // Where mail arrives first.
-  std::stable_partition(mailboxes_.begin(), mailboxes_.end(),
-                        [](const std::string& name) { return name == "INBOX"; });
-  missing_.clear();
-  for (const std::string& name : account_.mailboxes) {
-    if (std::find(mailboxes_.begin(), mailboxes_.end(), wire_name(name)) == mailboxes_.end())
-      missing_.push_back(name);
   }
   listed_ = Clock::now();
   // Places of mailboxes that are gone stay, should they come back, as long as the cursor has room.

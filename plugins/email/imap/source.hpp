@@ -64,7 +64,6 @@ class Source final : public MailSource {
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
   bool needs_list() const;
-  bool wanted(const Listed& listed) const;
   Result<void> look_for_news(Context& context);
   bool needs_new_session() const;
   Result<void> wait_for_news(Context& context);
@@ -80,6 +79,7 @@ class Source final : public MailSource {
   Result<void> ask_neighbour(Context& context);
   Item set_aside(std::uint32_t uid, const Doubt& doubt);
   void pass(std::uint32_t uid);
+  bool add(Batch& batch, std::string_view bytes, Context& context);
   bool refused_mailbox(const std::string& mailbox, const Error& error);
 
   Account account_;
@@ -89,6 +89,7 @@ class Source final : public MailSource {
   std::optional<std::string> reached_;          // the cursor that places_ stand for
   std::vector<std::string> mailboxes_;          // as the server writes them
   std::vector<std::string> missing_;            // wanted and not there
+  std::set<std::string> sent_;                  // of mailboxes_: what we sent
   std::map<std::string, std::string> trouble_;  // mailboxes that were refused, and how
   bool is_refused_anew_ = false;                // one that was not, on an earlier connection
   std::optional<std::chrono::steady_clock::time_point> renewed_;  // when, because of that
