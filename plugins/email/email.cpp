@@ -4,9 +4,11 @@
 // process of its own only: GLib, below GMime, ends its process when memory runs out and cannot be
 // unloaded.
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "imap/source.hpp"
@@ -17,6 +19,32 @@
 #include "voxbus/plugin.hpp"
 
 namespace voxbus::email {
+
+namespace {
+
+bool has_any_of(const std::string& text, std::string_view signs) {
+  return std::any_of(text.begin(), text.end(), [&](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == '\x7F' || signs.find(c) != signs.npos;
+  });
+}
+
+// What can be equal to the address of an author. A name beside it, a blank behind it or a domain
+// alone never is, and would be passed over without a word.
+bool is_bare_address(const std::string& text) {
+  const std::size_t at = text.find('@');
+  return at != text.npos && at > 0 && at + 1 < text.size() && text.rfind('@') == at &&
+         text[at + 1] != '.' && text.back() != '.' && !has_any_of(text, "<>()[],;:\\\"*");
+}
+
+// A name or a literal address; no URL, and no port behind it.
+bool is_server_name(const std::string& text) {
+  const auto colons = std::count(text.begin(), text.end(), ':');
+  const bool is_address =
+      colons > 1 && text.find_first_not_of("0123456789abcdefABCDEF:.") == text.npos;
+  return (colons == 0 || is_address) && !has_any_of(text, "/@[]<>,;?#");
+}
+
+}  // namespace
 
 class Email final : public Channel {
  public:
@@ -59,7 +87,8 @@ class Email final : public Channel {
       field("folders", folders,
             "Folders by name, INBOX for where mail arrives; none: all of a Maildir, of an account "
             "all but junk, trash and drafts");
-      field("addresses", addresses, "Our own addresses: mail from them is outbound");
+      field("addresses", addresses,
+            "Our own addresses, each as support@example.org: mail from them is outbound");
       field("attachments", attachments,
             "Types of files that are handed over with their bytes, as image/*; none: no file");
       field("max_attachment", max_attachment, "Larger files are named only")
@@ -77,12 +106,22 @@ class Email final : public Channel {
       if (!host.empty() && (user.empty() || password.empty()))
         problems.add(imap.empty() ? "'pop3' needs 'user' and 'password'"
                                   : "'imap' needs 'user' and 'password'");
+      if (!host.empty() && !is_server_name(host))
+        problems.add("'" + host + "' in '" + (imap.empty() ? "pop3" : "imap") +
+                     "' is not the name of a server alone, like mail.example.org: 'port' and "
+                     "'tls' are settings of their own");
       const bool is_here = host == "localhost" || host == "127.0.0.1" || host == "::1";
       if (!host.empty() && tls == Tls::kNone && !is_here)
         problems.add("'tls: none' sends the password for all to read: only to localhost");
       for (const auto& path : {maildir, mbox, authorities}) {
         if (!path.empty() && !path.is_absolute()) {
           problems.add("'" + path.string() + "' is not an absolute path");
+        }
+      }
+      for (const std::string& address : addresses) {
+        if (!is_bare_address(address)) {
+          problems.add("'" + address +
+                       "' in 'addresses' is not a bare address like support@example.org");
         }
       }
       for (const std::string& type : attachments) {

@@ -9,6 +9,7 @@ How it is bad, all at any time:
                                       left out, answered NO, or over which the connection ends
   capabilities, idles, says_next      what it can, whether IDLE is true, whether UIDNEXT is said
   refused_mailboxes, silent_mailboxes not opened; not to be looked at by STATUS
+  events                              what NOTIFY may ask for: "", "messages", or "names" as well
   stale_mailboxes                     by name, the last login to which it is refused
   byte_by_byte, answers_before_bye    how it sends, and how many commands a connection lives
   swaps                               of two FETCH commands that are there it answers the second first
@@ -27,7 +28,8 @@ COMMANDS = [
     ("CAPABILITY", r"", "any"), ("NOOP", r"", "any"), ("LOGOUT", r"", "any"),
     ("STARTTLS", r"", "before"), ("AUTHENTICATE", r" (PLAIN|LOGIN|SCRAM-SHA-256)", "before"),
     ("LOGIN", rf" ({NAME}) ({NAME})", "before"),
-    ("NOTIFY", r" SET \(selected \(MessageNew \(UID\) MessageExpunge\)\) \(personal \(MessageNew MessageExpunge\)\)", "after"),
+    ("NOTIFY", r" SET \(selected \(MessageNew \(UID\) MessageExpunge\)\) \(personal \(MessageNew MessageExpunge( MailboxName)?\)\)",
+     "after"),
     ("LIST", r' "" "\*"', "after"), ("STATUS", rf" ({NAME}) \(UIDVALIDITY UIDNEXT\)", "after"),
     ("EXAMINE", rf" ({NAME})", "after"), ("IDLE", r"", "after"),
     ("UID SEARCH", r" UID (?:([1-9]\d{0,9}):([1-9]\d{0,9})|\*)", "open"),
@@ -58,6 +60,7 @@ class ImapServer:
         self.on, self.sizes = {}, {}
         self.withheld, self.refused, self.hangs, self.refused_mailboxes, self.silent_mailboxes = set(), set(), set(), set(), set()
         self.stale_mailboxes = {}
+        self.events, self.made = "", []
         self.capabilities = "IMAP4rev1 AUTH=PLAIN IDLE"
         self.idles = self.says_next = True
         self.byte_by_byte, self.answers_before_bye, self.swaps = False, None, False
@@ -93,6 +96,13 @@ class ImapServer:
             self.changed.notify_all()
         return uid
 
+    def make(self, name, mailbox):
+        """A new mailbox, of which those hear who asked by NOTIFY."""
+        with self.changed:
+            self.mailboxes = {**self.mailboxes, name: mailbox}
+            self.made.append(name)
+            self.changed.notify_all()
+
     def close(self):
         with self.changed:
             self.stopping = True
@@ -112,6 +122,7 @@ class Session:
         self.server, self.socket, self.raw = server, connection, connection
         self.buffer, self.encrypted, self.logged_in, self.mailbox = b"", False, False, None
         self.tags, self.answers = set(), 0
+        self.notified, self.heard = set(), 0
         self.thread = threading.Thread(target=self.run)
 
     def cut(self):
@@ -259,8 +270,15 @@ class Session:
         self.number = self.server.logins
         self.ok(tag)
 
-    def notify(self, tag):
-        self.send(f"{tag} NO not here\r\n")
+    def notify(self, tag, names):
+        if not self.server.events:
+            self.send(f"{tag} NO not here\r\n")
+        elif names and self.server.events != "names":
+            self.send(f"{tag} NO [BADEVENT (MessageNew MessageExpunge)] fewer\r\n")
+        else:
+            self.notified = {"messages", "names"} if names else {"messages"}
+            self.heard = len(self.server.made)
+            self.ok(tag)
 
     def list(self, tag):
         for name, mailbox in self.server.mailboxes.items():
@@ -337,8 +355,12 @@ class Session:
                 if self.server.stopping:
                     raise Gone
                 now = len(self.mailbox.mails) if self.mailbox else 0
-                if self.mailbox and now == self.told:
+                made = self.server.made[self.heard:] if "names" in self.notified else []
+                self.heard += len(made)
+                if self.mailbox and now == self.told and not made:
                     self.server.changed.wait(0.02)
+            for name in made:
+                self.send(f'* LIST () "/" {quoted(name)}\r\n')
             if self.mailbox and now != self.told:
                 self.told = now
                 self.send(f"* {now} EXISTS\r\n")

@@ -144,6 +144,23 @@ class BadServer(unittest.TestCase):
             connections = wait_for(lambda server=server: server.flooded > 0 and max(1, server.clear.count(b"CAPABILITY")), name)
             self.assertLess(server.flooded / (connections if name == "untagged" else 10), 8 << 20, name)
 
+    def test_a_certificate_that_is_expired_or_names_nobody_gets_no_password(self):
+        rows = {"expired": ({"expired": True}, "expired"), "nameless": ({"alternative": ""}, "not for that name"),
+                "other": ({"alternative": "DNS:other.example.org"}, "not for that name"),
+                "partial": ({"alternative": "DNS:local*"}, "not for that name"), "good": ({}, "")}
+        for name, (how, _) in rows.items():
+            made = self.authority.certificate(name, **how)
+            for tls in ("implicit", "starttls"):
+                self.server(f"{name}-{tls}", {"INBOX": Mailbox(mails(name))}, tls, certificate=made.folder)
+        self.daemon.start()
+        for name, (_, words) in rows.items():
+            for tls in ("implicit", "starttls"):
+                if words:
+                    self.degraded(f"{name}-{tls}", "is not trusted", words)
+                    self.assertEqual(self.servers[f"{name}-{tls}"].logins, 0)
+                else:
+                    self.wait_for_titles(f"{name}-{tls}", name)
+
     # --- limits behind the login ---
     def test_what_no_answer_can_be_is_cut_and_other_mailboxes_go_on(self):
         def in_bad(answer):
@@ -384,6 +401,39 @@ class BadServer(unittest.TestCase):
             often.deliver(mails(f"later {number}")[0], "Shop")
             self.daemon.wait_for_events(7 + number)
         self.assertLessEqual(often.logins - before, 2 + (time.monotonic() - begun) / 0.2)
+
+    def test_a_mailbox_that_is_made_meanwhile_is_read_with_the_next_look_or_when_it_is_told(self):
+        looks = self.server("looks", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1s"})
+        told = self.server("told", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1h"},
+                           capabilities="IMAP4rev1 AUTH=PLAIN IDLE NOTIFY", events="names")
+        fewer = self.server("fewer", {"INBOX": Mailbox(mails("first"))}, settings={"check_every": "1s"},
+                            capabilities="IMAP4rev1 AUTH=PLAIN IDLE NOTIFY", events="messages")
+        self.daemon.start()
+        for name in ("looks", "told", "fewer"):
+            self.wait_for_titles(name, "first")
+        # Where it waits an hour, else, or a minute, it waits already.
+        wait_for(lambda: "IDLE" in told.commands and "IDLE" in fewer.commands, "they wait")
+        looks.make("New", Mailbox(mails("in looks")))
+        self.wait_for_titles("looks", "first", "in looks", limit=6)  # ten looks would be 10 s
+        told.make("New", Mailbox(mails("in told")))
+        self.wait_for_titles("told", "first", "in told", limit=6)
+        self.assertEqual([one.rpartition(" (")[2] for one in fewer.commands if "NOTIFY" in one],
+                         ["MessageNew MessageExpunge MailboxName))", "MessageNew MessageExpunge))"])
+        fewer.make("New", Mailbox(mails("in fewer")))
+        self.wait_for_titles("fewer", "first", "in fewer", limit=6)
+        # One question for each look, and with mail that comes in between none.
+        listed = told.commands.count('LIST "" "*"')
+        told.deliver(mails("later")[0])
+        self.wait_for_titles("told", "first", "in told", "later")
+        self.assertEqual(told.commands.count('LIST "" "*"'), listed)
+
+    def test_mail_in_the_mailbox_that_is_marked_as_sent_is_outbound_and_junk_is_known_by_its_name(self):
+        self.server("support", {"INBOX": Mailbox(mails("came")), "Out": Mailbox(mails("went"), attributes="\\Sent"),
+                                "Spam": Mailbox(mails("junk")), "Sent": Mailbox(mails("unmarked"))})
+        self.daemon.start()
+        self.wait_for_titles("support", "came", "went", "unmarked")
+        directions = {event["data"]["title"]: event["data"].get("direction", "inbound") for event in self.daemon.interactions()}
+        self.assertEqual(directions, {"came": "inbound", "went": "outbound", "unmarked": "inbound"})
 
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}

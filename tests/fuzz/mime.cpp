@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand(!id.empty() && id.size() <= 1000, "an id");
   (void)read_thread(
       {.message_id = bytes, .in_reply_to = bytes, .references = bytes, .thread_index = bytes});
-  (void)delivery_report(bytes, false).dump();
-  (void)delivery_report(bytes, true).dump();
+  (void)delivery_report(bytes, false).said.dump();
+  (void)delivery_report(bytes, true, "1@x").said.dump();
   return 0;
 }

@@ -4,6 +4,7 @@
 make."""
 import imaplib
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -14,10 +15,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from authority import Authority
 from cyrus import Cyrus
 from dovecot import Dovecot
+from gate import Gate
 from servers import LONG, need, wait_for
 from voxbus_daemon import Daemon, mail
 
-MAILS = 10000 if LONG else 1500
+MAILS = 10000 if LONG else 2400
 
 
 class WithServer(unittest.TestCase):
@@ -46,6 +48,42 @@ class WithServer(unittest.TestCase):
     def titles(self):
         return [event["data"]["title"] for event in self.daemon.interactions()]
 
+    def comes_over_kills(self, user, mails, part):
+        """Reads the mails of the user; server and daemon are killed each in the middle, when so many bytes have passed."""
+        gate = Gate(self.server.secure_port)
+        self.addCleanup(gate.close)
+        self.channel("support", user, port=gate.port)
+        self.daemon.start()
+
+        def in_the_middle(than):
+            gate.let(part)
+            wait_for(lambda: gate.holds() and len(self.titles()) > than, f"more than {than}, and the server waits", 120)
+            self.assertLess(len(self.titles()), len(mails))
+            return len(self.titles())
+        first = in_the_middle(0)
+        self.server.kill()
+        self.assertLess(len(self.titles()), len(mails), "killed in the middle")
+        self.server.again()
+        in_the_middle(first)
+        self.daemon.kill()
+        gate.let(0)
+        self.daemon.start()
+        self.assertLess(len(self.titles()), len(mails), "killed in the middle")
+        gate.let(None)
+        self.daemon.wait_for_events(len(mails), limit=300)
+
+    def validity(self, user):
+        with self.server.imap(user) as imap:
+            return int(re.search(rb"UIDVALIDITY (\d+)", imap.status("INBOX", "(UIDVALIDITY)")[1][0])[1])
+
+    def is_another_second(self, validity):
+        """Servers make a UIDVALIDITY of the time."""
+        wait_for(lambda: time.time() >= validity + 1, "the second is over")
+
+    def came_anew(self, count):
+        """As many were brought once more, and dropped."""
+        wait_for(lambda: self.daemon.channel_status("support")["counts"]["duplicates"] >= count, f"{count} came once more", 200)
+
 
 class Imap(WithServer):
     @classmethod
@@ -56,27 +94,27 @@ class Imap(WithServer):
 
     def test_every_mail_comes_once_over_kills_a_new_mailbox_and_flags_stay(self):
         keys = [f"bulk-{number}" for number in range(MAILS)]
-        self.dovecot.fill("bulk", [mail(f"{key}@example.org", key, "words " * 200) for key in keys])
-        self.channel("support", "bulk")
-        self.daemon.start()
-        self.daemon.wait_for_events(MAILS // 10)
-        self.dovecot.kill()  # in the middle
-        self.dovecot.again()
-        self.daemon.wait_for_events(MAILS // 2, limit=120)
-        self.daemon.kill()
-        self.daemon.start()
-        self.daemon.wait_for_events(MAILS, limit=300)
+        mails = [mail(f"{key}@example.org", key, "words " * 200) for key in keys]
+        self.dovecot.fill("bulk", mails)
+        # Three groups of 256 are asked for at a time, and Dovecot may hand them over side by side: one is whole.
+        self.comes_over_kills("bulk", mails, 1000 * len(mails[-1]))
         with self.dovecot.imap("bulk") as imap:
             imap.select("INBOX", readonly=True)
             self.assertEqual(imap.search(None, "SEEN")[1], [b""], "nothing was marked as read")
-        # The index goes: Dovecot makes a new UIDVALIDITY, and all UIDs anew.
+        before = self.validity("bulk")
+        self.is_another_second(before)
+        # The index goes: Dovecot makes a new UIDVALIDITY, and all UIDs anew. Its processes would remember the old one.
+        self.dovecot.kill()
         for name in ("dovecot-uidlist", "dovecot-uidvalidity", "dovecot.index", "dovecot.index.log", "dovecot.index.cache",
                      "dovecot.list.index", "dovecot.list.index.log"):
             (self.dovecot.mail / "bulk" / name).unlink(missing_ok=True)
         for path in (self.dovecot.mail / "bulk").glob("dovecot-uidvalidity*"):
             path.unlink()
+        self.dovecot.again()
         self.dovecot.fill("bulk", [mail("after@example.org", "after", "words")])
         wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 200)
+        self.assertNotEqual(self.validity("bulk"), before)
+        self.came_anew(len(keys))
         self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
 
     def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):
@@ -106,6 +144,22 @@ class Imap(WithServer):
             imap.append('"Shop 31"', "", imaplib.Time2Internaldate(time.time()), mail("late@example.org", "late", "w"))
             wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
         self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
+
+    def test_a_mailbox_that_is_made_meanwhile_is_read_at_once(self):
+        with self.dovecot.imap("maker") as imap:
+            imap.append("INBOX", "", imaplib.Time2Internaldate(time.time()), mail("0@example.org", "first", "w"))
+            self.channel("support", "maker", check_every="1h")
+            self.daemon.start()
+            self.daemon.wait_for_events(1)
+            for number, name in enumerate(("Brandnew", "Deep.Sub", "Brandnew")):
+                if number < 2:
+                    imap.create(name)
+                imap.append(name, "", imaplib.Time2Internaldate(time.time()), mail(f"n{number}@example.org", f"n{number}", "w"))
+                wait_for(lambda number=number: f"n{number}" in self.titles(), f"the mail in {name}", 20)
+            imap.rename("Brandnew", "Older")
+            imap.append("Older", "", imaplib.Time2Internaldate(time.time()), mail("n3@example.org", "n3", "w"))
+            wait_for(lambda: "n3" in self.titles(), "the mail in the one of another name", 20)
+        self.assertEqual(sorted(self.titles()), ["first", "n0", "n1", "n2", "n3"])
 
     def test_only_the_named_mailboxes_are_read_and_a_missing_one_is_told(self):
         with self.dovecot.imap("named") as imap:
@@ -176,24 +230,21 @@ class SecondMake(WithServer):
         cls.addClassCleanup(cls.cyrus.close)
 
     def test_every_mail_comes_once_over_kills_and_a_new_mailbox(self):
-        keys = [f"bulk-{number}" for number in range(3000 if LONG else 150)]
-        mails = [mail(f"{key}@example.org", key, "words " * 200) for key in keys]
+        keys = [f"bulk-{number}" for number in range(3000 if LONG else 300)]
+        # Large ones, so that they do not come all at once: three groups of 2 MiB are asked for at a time.
+        mails = [mail(f"{key}@example.org", key, ("words " * 12 + "\n") * 600) for key in keys]
         self.cyrus.fill("bulk", mails)
-        self.channel("support", "bulk")
-        self.daemon.start()
-        self.daemon.wait_for_events(len(keys) // 10)
-        self.cyrus.kill()  # in the middle
-        self.cyrus.again()
-        self.daemon.wait_for_events(len(keys) // 2, limit=120)
-        self.daemon.kill()
-        self.daemon.start()
-        self.daemon.wait_for_events(len(keys), limit=300)
+        self.comes_over_kills("bulk", mails, 6_500_000)
         with self.cyrus.imap("bulk") as imap:
             imap.select("INBOX", readonly=True)
             self.assertEqual(imap.uid("SEARCH", None, "SEEN")[1], [b""], "nothing was marked as read")
+        before = self.validity("bulk")
+        self.is_another_second(before)
         self.cyrus.make_anew("bulk")
         self.cyrus.fill("bulk", [*mails[:len(mails) // 2], mail("after@example.org", "after", "words")])
         wait_for(lambda: "after" in self.titles(), "the mail behind the new UIDVALIDITY", 200)
+        self.assertNotEqual(self.validity("bulk"), before)
+        self.came_anew(len(mails) // 2)
         self.assertEqual(sorted(self.titles()), sorted([*keys, "after"]), "each once")
 
     def test_a_mail_is_there_within_two_seconds_of_its_delivery(self):

@@ -5,6 +5,7 @@ import pathlib
 import poplib
 import shutil
 import signal
+import socket
 import ssl
 import sys
 import tempfile
@@ -146,6 +147,29 @@ class Pop3(unittest.TestCase):
         self.assertIn("refuses the login of nora", self.daemon.wait_for_state("wrong", "degraded")["reason"])
         self.assertEqual(self.titles(), [])
         self.assertNotIn("another", self.daemon.log())
+
+    def test_a_certificate_that_is_expired_or_names_nobody_is_refused(self):
+        rows = {"expired": {"expired": True}, "nameless": {"alternative": ""}, "other": {"alternative": "DNS:other.example.org"}}
+        for name, how in rows.items():
+            server = Dovecot(self.folder / name, self.authority.certificate(name, **how))
+            server.answers = lambda server=server: self.greets(server.port)
+            server.fill("nora", [mail("one@example.org", name, "words")])
+            server.start()
+            self.addCleanup(server.close)
+            self.channel(name, "nora", port=server.secure_port)
+            self.channel(f"{name}-starttls", "nora", port=server.port, tls="starttls")
+        self.daemon.start()
+        for name in (*rows, *(f"{name}-starttls" for name in rows)):
+            self.assertIn("is not trusted", self.daemon.wait_for_state(name, "degraded")["reason"], name)
+        self.assertEqual(self.titles(), [])
+
+    @staticmethod
+    def greets(port):
+        try:
+            socket.create_connection(("localhost", port), 5).close()
+            return True
+        except OSError:
+            return False
 
     def test_a_server_that_is_not_there_is_told_and_waited_for(self):
         self.channel("support", "nora", port=free_port())

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
+#include <utility>
+
+#include "kit/mail/declared_type.hpp"
 
 namespace voxbus::kit {
 namespace {
@@ -42,6 +46,44 @@ bool names_content_type(std::string_view line) {
   const std::size_t next = line.find_first_not_of(" \t", kName.size());
   return next != line.npos && line[next] == ':';
 }
+
+bool names_people(std::string_view line) {
+  const std::string name = lowered(line.substr(0, std::min<std::size_t>(line.find(':'), 16)));
+  for (const std::string_view one : {"from", "sender", "reply-to", "to", "cc", "bcc"}) {
+    if (name == one) return true;
+  }
+  return false;
+}
+
+// How far it is, in sum, from each comma of a header with addresses to the next sign of one.
+class PeopleWork {
+ public:
+  void begin_header(bool has_people) { *this = PeopleWork{has_people}; }
+  void add(std::string_view line) {
+    if (!has_people_) return;
+    for (std::size_t at = line.find_first_of(",@<"); at != line.npos;
+         at = line.find_first_of(",@<", at + 1)) {
+      if (line[at] == ',') {
+        ++open_;
+        begins_ += length_ + at;
+      } else {
+        work_ += open_ * (length_ + at) - begins_;
+        open_ = begins_ = 0;
+      }
+    }
+    length_ += line.size();
+  }
+  std::uint64_t sum() const { return work_ + open_ * length_ - begins_; }
+
+  explicit PeopleWork(bool has_people = false) : has_people_{has_people} {}
+
+ private:
+  bool has_people_;
+  std::uint64_t work_ = 0;
+  std::uint64_t open_ = 0;
+  std::uint64_t begins_ = 0;
+  std::uint64_t length_ = 0;
+};
 
 // How far it is, in sum, from each "=?" of a header to the next "?=" or the header's end.
 class EncodedWordWork {
@@ -183,45 +225,130 @@ std::string_view mail_header(std::string_view mail) {
   return mail;
 }
 
+namespace {
+
+// Where a parser finds headers: at the beginning, behind a boundary that a multipart header
+// declared, and behind the header of a mail within a mail. Each doubt is decided for more of them:
+// what is taken for the words of a part here must never be one to the parser.
+class Places {
+ public:
+  bool in_header() const { return in_header_; }
+  // Of the header at hand, whole with its continuations.
+  void content_type(std::string value) {
+    has_type_ = true;
+    // A parser sees a NUL as the end, or as a blank where it was made one.
+    for (const bool cut : {true, false}) {
+      const std::size_t nul = value.find('\0');
+      const std::string seen = cut ? value.substr(0, nul) : blank_for_nul(value);
+      const mail::DeclaredType type = mail::declared_type(seen);
+      holds_mail_ = holds_mail_ || type.holds_mail;
+      has_digest_ = has_digest_ || type.is_digest;
+      if (!type.boundary.empty()) boundaries_.insert(without_blanks(type.boundary));
+      if (nul == value.npos) break;
+    }
+  }
+  void header_line() { begun_ = true; }
+  void empty_line() {
+    if (!in_header_ || (!begun_ && is_mail_)) return;
+    // Without a type a digest's part is a mail (RFC 2046).
+    is_mail_ = in_header_ = holds_mail_ || (has_digest_ && !has_type_ && !is_mail_);
+    begun_ = has_type_ = holds_mail_ = false;
+  }
+  // Of a line that begins with "--".
+  bool is_boundary(std::string_view line) {
+    if (boundaries_.empty()) return false;
+    std::string name = without_blanks(line.substr(2));
+    const bool opens = boundaries_.contains(name);
+    bool ends = false;
+    if (!opens && name.ends_with("--")) {
+      name.resize(name.size() - 2);
+      ends = boundaries_.contains(name);
+    }
+    if (opens || ends) {
+      in_header_ = opens;
+      is_mail_ = begun_ = has_type_ = holds_mail_ = false;
+    }
+    return opens || ends;
+  }
+
+ private:
+  static std::string blank_for_nul(std::string value) {
+    std::replace(value.begin(), value.end(), '\0', ' ');
+    return value;
+  }
+  static std::string without_blanks(std::string_view text) {
+    const std::size_t last = text.find_last_not_of(" \t\r\n");
+    return std::string{text.substr(0, last == text.npos ? 0 : last + 1)};
+  }
+
+  std::unordered_set<std::string> boundaries_;
+  bool in_header_ = true;
+  bool is_mail_ = true;  // the header is a mail's, and may have empty lines before it
+  bool begun_ = false;
+  bool has_type_ = false;
+  bool holds_mail_ = false;  // it said so
+  bool has_digest_ = false;  // any part so far
+};
+
+}  // namespace
+
 std::string beyond_limits(std::string_view mail, const MailLimits& limits) {
   std::size_t headers = 0;
   std::size_t header_bytes = 0;
   std::size_t parts = 0;
   std::uint64_t dashes = 0;
   EncodedWordWork words;
-  bool in_header = true;
+  PeopleWork people;
+  Places places;
+  std::string type;  // the header that names one, as far as it was read
+  const auto end_header = [&] {
+    header_bytes = 0;
+    if (!type.empty()) places.content_type(std::exchange(type, {}));
+  };
   for (std::size_t at = 0; at < mail.size();) {
     const std::size_t end = std::min(mail.find('\n', at), mail.size());
     const std::string_view line = mail.substr(at, end - at);
     at = end + 1;
-    if (names_content_type(line) && ++parts > limits.parts) {
-      return "more than " + std::to_string(limits.parts) + " parts";
-    }
     const bool dashed = line.starts_with("--");
     dashes += dashed ? 1 : 0;
     if (dashed) {
-      in_header = true;
-      header_bytes = 0;
-    } else if (in_header && (line.starts_with(' ') || line.starts_with('\t'))) {
+      end_header();
+      if (places.is_boundary(line)) continue;
+    }
+    if (!places.in_header()) continue;
+    if (line.empty() || line == "\r") {
+      end_header();
+      places.empty_line();
+      continue;
+    }
+    if (line.starts_with(' ') || line.starts_with('\t')) {
       header_bytes += line.size();
+      if (!type.empty()) type.append("\n").append(line);
       words.add(line);
-    } else if (in_header && looks_like_header(line)) {
+      people.add(line);
+    } else if (looks_like_header(line) || names_content_type(line)) {
+      end_header();
+      places.header_line();
       if (++headers > limits.headers) {
         return "more than " + std::to_string(limits.headers) + " headers";
+      }
+      if (names_content_type(line)) {
+        if (++parts > limits.parts) return "more than " + std::to_string(limits.parts) + " parts";
+        type = std::string{line.substr(line.find(':') + 1)} + '\n';
       }
       header_bytes = line.size();
       words.begin_header();
       words.add(line);
-    } else if (line.empty() || line == "\r" || headers > 0) {
-      in_header = false;
-      header_bytes = 0;
+      people.begin_header(names_people(line));
+      people.add(line);
     }
-    if (in_header && words.sum() > limits.word_work) return "encoded words without end in a header";
-    if (in_header && header_bytes > limits.header_bytes) {
+    if (people.sum() > limits.people_work) return "too many people without an address in a header";
+    if (words.sum() > limits.word_work) return "encoded words without end in a header";
+    if (header_bytes > limits.header_bytes) {
       return "a header longer than " + std::to_string(limits.header_bytes / 1024) + " KiB";
     }
   }
-  if (in_header && headers == 0 && mail.size() > limits.header_bytes) return "no header";
+  if (headers == 0 && mail.size() > limits.header_bytes) return "no header";
   if (parts * dashes > limits.boundary_work) return "too many parts and boundaries";
   return {};
 }

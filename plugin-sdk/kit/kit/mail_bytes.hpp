@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What can be said about a mail from its bytes alone, before a MIME parser touches it: its stable
-// id, where its header ends, and whether it is built to exhaust a parser. Pure, in linear time.
+// id, where its header ends, and whether it is built to exhaust a parser. Pure, in linear time. The
+// parser's own words are asked for Content-Type headers only: which lines open a part depends on
+// the boundary that it reads there.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +55,9 @@ std::string canonical_mail(std::string_view mail);
 std::string_view mail_header(std::string_view mail);
 
 // A header line counts with its continuations as one header; a part is whatever names its
-// Content-Type. The product bounds what comparing each line that could be a boundary with each
-// open boundary costs.
+// Content-Type in a header: of the mail, behind a boundary that was declared, or of a mail in it.
+// Words that only look so are none. The product bounds what comparing each line that could be a
+// boundary with each open boundary costs.
 struct MailLimits {
   std::size_t headers = 5'000;
   std::size_t header_bytes = 256 * 1024;  // of one header
@@ -63,6 +66,8 @@ struct MailLimits {
   // Bytes to be passed for one header until each of its encoded words ends: GMime looks for the end
   // of each beginning anew.
   std::uint64_t word_work = 4'000'000;
+  // The same from each comma between people to the next address: 6,000 names without one.
+  std::uint64_t people_work = 50'000'000;
 };
 
 // Why a MIME parser should not see this mail, or an empty string.

@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "kit/mail/charset.hpp"
+#include "kit/mail/declared_type.hpp"
 #include "kit/mail/encoded_words.hpp"
 #include "kit/mail/gmime.hpp"
 #include "kit/mail/mail_marks.hpp"
@@ -25,13 +27,6 @@ using mail::text_of;
 
 constexpr std::size_t kMostRecipients = 64;
 constexpr std::int64_t kDay = 86'400;
-
-void start_gmime() {
-  [[maybe_unused]] static const bool kStarted = [] {
-    g_mime_init();
-    return true;
-  }();
-}
 
 // An address that a handle can be made of.
 std::string usable(const char* address) {
@@ -54,9 +49,13 @@ std::string shown(const char* name) {
   return std::string{text};
 }
 
+struct Mailbox {
+  std::string address;  // empty where none is usable
+  std::string name;     // or what was shown instead of an address
+};
+
 // The mailboxes of a list, those inside groups as well.
-void collect(InternetAddressList* list, std::vector<std::pair<std::string, std::string>>& out,
-             int depth = 0) {
+void collect(InternetAddressList* list, std::vector<Mailbox>& out, int depth = 0) {
   if (!list || depth > 4) return;
   const int count = internet_address_list_length(list);
   for (int i = 0; i < count && out.size() < kMostRecipients; ++i) {
@@ -69,7 +68,7 @@ void collect(InternetAddressList* list, std::vector<std::pair<std::string, std::
       std::string fine = usable(address);
       // What is no address is still what was shown.
       if (fine.empty() && name.empty()) name = clip(text_of(address), 512);
-      out.emplace_back(std::move(fine), std::move(name));
+      out.push_back({std::move(fine), std::move(name)});
     }
   }
 }
@@ -93,36 +92,13 @@ std::optional<std::int64_t> received(GMimeObject* message) {
 }
 
 Json::Array addresses(InternetAddressList* list) {
-  std::vector<std::pair<std::string, std::string>> found;
+  std::vector<Mailbox> found;
   collect(list, found);
   Json::Array out;
-  for (const auto& [address, name] : found) {
-    if (!address.empty()) out.emplace_back(address);
+  for (Mailbox& one : found) {
+    if (!one.address.empty()) out.emplace_back(std::move(one.address));
   }
   return out;
-}
-
-void read_author(GMimeMessage* message, const MailOptions& options, Record& record) {
-  std::vector<std::pair<std::string, std::string>> from;
-  collect(g_mime_message_get_from(message), from);
-  if (from.empty()) collect(g_mime_message_get_sender(message), from);
-  for (const auto& [address, name] : from) {
-    if (!address.empty() && record.author.handle.empty()) {
-      record.author.handle = "mailto:" + address;
-      record.author.name = name;
-      for (const std::string& own : options.own_addresses) {
-        if (mail::equal_ascii(own, address)) record.direction = Direction::kOutbound;
-      }
-    } else if (!address.empty()) {
-      record.author.addresses.push_back("mailto:" + address);
-    }
-  }
-  if (record.author.handle.empty() && !from.empty()) record.author.name = from.front().second;
-  // What is no address by the book is shown as it stands.
-  if (record.author.handle.empty() && record.author.name.empty()) {
-    const std::string_view written = raw_header(GMIME_OBJECT(message), "From");
-    record.author.name = mail::shown_name(mail::decoded_header(written.substr(0, 2048)));
-  }
 }
 
 class ParsedHeaders final : public mail::Headers {
@@ -144,6 +120,77 @@ class ParsedHeaders final : public mail::Headers {
  private:
   GMimeObject* object_;
 };
+
+// The mailboxes of a header's text.
+std::vector<Mailbox> mailboxes(std::string_view text) {
+  const Owned<InternetAddressList> list{
+      internet_address_list_parse(nullptr, std::string{text}.c_str())};
+  std::vector<Mailbox> out;
+  collect(list.get(), out);
+  return out;
+}
+
+// Where the first mailbox of a list ends. GMime passes over what is no address by the book, and the
+// next one must not take its place. A comma before any '@' stands in a name: "Falk, Nora <n@x>".
+std::size_t end_of_first(std::string_view list) {
+  bool is_whole = false;
+  int comments = 0;
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    const char c = list[at];
+    if (c == '\\') {
+      ++at;
+    } else if (comments > 0) {
+      comments += c == '(' ? 1 : c == ')' ? -1 : 0;
+    } else if (c == '(') {
+      ++comments;
+    } else if (c == '"') {
+      for (++at; at < list.size() && list[at] != '"'; ++at) at += list[at] == '\\' ? 1 : 0;
+    } else if (c == '@' || c == '>') {
+      is_whole = true;
+    } else if (c == ',' && is_whole) {
+      return at;
+    }
+  }
+  return list.size();
+}
+
+// One person wrote a mail: the first mailbox of the first From header. Whoever else is named there
+// has only been named: handles that anybody may add would make one person of two.
+void read_author(GMimeMessage* message, std::string_view charset, const MailOptions& options,
+                 Record& record) {
+  GMimeObject* object = GMIME_OBJECT(message);
+  std::string from = mail::decode(raw_header(object, "From"), charset).text;
+  std::string sender = mail::decode(raw_header(object, "Sender"), charset).text;
+  if (mail::trimmed(from).empty()) from = std::exchange(sender, {});
+  const std::size_t end = end_of_first(from);
+  if (const auto first = mailboxes(std::string_view{from}.substr(0, end)); !first.empty()) {
+    const auto fine = std::find_if(first.begin(), first.end(),
+                                   [](const Mailbox& one) { return !one.address.empty(); });
+    const Mailbox& author = fine == first.end() ? first.front() : *fine;
+    record.author.name = author.name;
+    if (!author.address.empty()) record.author.handle = "mailto:" + author.address;
+    for (const std::string& own : options.own_addresses) {
+      if (!own.empty() && mail::equal_ascii(own, author.address))
+        record.direction = Direction::kOutbound;
+    }
+  }
+  // What is no address by the book is shown as it stands.
+  if (record.author.handle.empty() && record.author.name.empty()) {
+    record.author.name = mail::shown_name(
+        mail::decoded_header(std::string_view{from}.substr(0, std::min<std::size_t>(end, 2048))));
+  }
+  Json::Array others;
+  if (end < from.size()) {
+    for (Mailbox& one : mailboxes(std::string_view{from}.substr(end + 1))) {
+      if (!one.address.empty()) others.emplace_back(std::move(one.address));
+    }
+  }
+  if (!others.empty()) record.native.more.emplace_back("also_from", std::move(others));
+  const auto sent_by = mailboxes(sender);
+  if (!sent_by.empty() && !sent_by.front().address.empty() &&
+      "mailto:" + sent_by.front().address != record.author.handle)
+    record.native.more.emplace_back("sender", sent_by.front().address);
+}
 
 void read_native(GMimeMessage* message, const mail::Thread& thread, Record& record) {
   if (!thread.own.empty()) record.native.ids.emplace_back("message_id", thread.own);
@@ -200,17 +247,45 @@ void put_words(mail::MailBody body, const mail::Thread& thread, ReadMail& out) {
   if (body.words.cut) more.emplace_back("words_cut", true);
 }
 
+// Old Macs end lines with CR alone; a store may have added the last LF.
+bool has_returns_only(std::string_view bytes) {
+  const std::size_t feed = bytes.find('\n');
+  const std::size_t last = bytes.size() - (bytes.ends_with("\r\n") ? 2 : 1);
+  return (feed == bytes.npos || feed + 1 == bytes.size()) && bytes.find('\r') < last;
+}
+
+// A header that ends some lines with CR alone: whoever reads it finds other headers in it than the
+// next.
+bool has_returns_between_headers(std::string_view header) {
+  for (std::size_t at = header.find('\r'); at != header.npos; at = header.find('\r', at + 1)) {
+    std::size_t name = at + 1;
+    while (name < header.size() && header[name] > ' ' && header[name] <= '~' && header[name] != ':')
+      ++name;
+    if (name > at + 1 && name < header.size() && header[name] == ':') return true;
+  }
+  return false;
+}
+
 ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& options) {
   ReadMail result;
   const auto unreadable = [&](std::string why) {
     result.unreadable = std::move(why);
     return std::move(result);
   };
+  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
   if (bytes.starts_with("From "))
     bytes.remove_prefix(std::min(bytes.find('\n'), bytes.size() - 1) + 1);
   if (bytes.empty()) return unreadable("empty");
+  std::string with_feeds;
+  if (has_returns_only(bytes)) {
+    with_feeds = bytes;
+    std::replace(with_feeds.begin(), with_feeds.end(), '\r', '\n');
+    bytes = with_feeds;
+  }
+  if (has_returns_between_headers(mail_header(bytes)))
+    return unreadable("a header in which some lines end with CR alone");
   if (std::string why = beyond_limits(bytes, options.limits); !why.empty()) return unreadable(why);
-  start_gmime();
+  mail::start_gmime();
   // GMime ends a header's value at a NUL, and what follows would be lost without a word.
   std::string without_nul;
   if (const auto header = mail_header(bytes).size();
@@ -230,14 +305,20 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   }
   Record& record = result.record;
   record.kind = Kind::kMail;
-  record.title = mail::decoded_header(raw_header(object, "Subject"));
+  GMimeObject* root = g_mime_message_get_mime_part(message.get());
+  mail::MailBody body = root ? mail::read_body(root, options.keep) : mail::MailBody{};
+  // Programs that write raw bytes into a header write those of the body's charset.
+  const std::string charset = body.charset.empty() ? body.guessed : body.charset;
+  std::string guessed = body.guessed;
+  record.title = mail::decoded_header(raw_header(object, "Subject"), charset, &guessed);
   record.language = mail::language_of(raw_header(object, "Content-Language"));
-  read_author(message.get(), options, record);
-  const mail::Thread thread =
-      mail::read_thread({.message_id = raw_header(object, "Message-ID"),
-                         .in_reply_to = raw_header(object, "In-Reply-To"),
-                         .references = raw_header(object, "References"),
-                         .thread_index = raw_header(object, "Thread-Index")});
+  read_author(message.get(), charset, options, record);
+  mail::Thread thread = mail::thread_of(object);
+  // A report belongs to the mail that it is about, where its own headers name none.
+  if (thread.answered.empty() && !body.reported.own.empty()) {
+    thread.answered = body.reported.own;
+    thread.root = body.reported.root.empty() ? body.reported.own : body.reported.root;
+  }
   record.in_reply_to = thread.answered;
   const bool by_outlook = !thread.outlook.empty() && (thread.outlook_answer || thread.own.empty());
   record.conversation = !thread.root.empty()  ? thread.root
@@ -249,9 +330,8 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   const auto arrived = received(object);
   if (arrived && (!seconds || std::abs(*seconds - *arrived) > kDay)) seconds = arrived;
   if (seconds) result.occurred_at = Time{std::chrono::seconds{*seconds}};
-  if (GMimeObject* root = g_mime_message_get_mime_part(message.get())) {
-    put_words(mail::read_body(root, options.keep), thread, result);
-  }
+  put_words(std::move(body), thread, result);
+  if (!guessed.empty()) record.native.more.emplace_back("charset_guessed", std::move(guessed));
   return result;
 }
 

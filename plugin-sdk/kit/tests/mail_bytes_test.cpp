@@ -83,6 +83,57 @@ TEST(MailLimits, RefuseWhatIsBuiltToExhaustAParser) {
   EXPECT_THAT(beyond_limits(boundaries), HasSubstr("too many parts and boundaries"));
 }
 
+std::string repeated(const std::string& piece, int count) {
+  std::string out;
+  while (count-- > 0) out += piece;
+  return out;
+}
+
+// Traces, dumps and documents full of lines that would mean something in a header.
+TEST(MailLimits, AllowWordsThatOnlyLookLikeParts) {
+  const std::string plain = "Subject: trace\nContent-Type: text/plain\n\n";
+  const std::string rows[] = {
+      repeated("HTTP/1.1 200 OK\nContent-Type: application/json\n\n{}\n", 1'001),
+      "--- dump ---\n" + repeated("    0000: ff ff\n", 60'000),
+      repeated("---\nname: a\nkind: b\n", 3'000),
+      repeated("--x\nContent-Type: multipart/mixed; boundary=x\n\n", 2'000)};
+  for (const std::string& words : rows) {
+    EXPECT_EQ(beyond_limits(plain + words), "") << words.substr(0, 40);
+    EXPECT_EQ(
+        beyond_limits("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nsee below\n--b\n"
+                      "Content-Type: text/plain; name=log\nContent-Transfer-Encoding: 8bit\n\n" +
+                      words + "--b--\n"),
+        "")
+        << words.substr(0, 40);
+  }
+}
+
+// However the boundary is written, the parser reads it, and so is it looked for.
+TEST(MailLimits, FindPartsBehindEveryBoundaryThatTheParserReads) {
+  for (const char* type :
+       {"boundary=b", "boundary=\"b\"", "BOUNDARY = b", "boundary*=us-ascii''%62", "boundary*0=b",
+        "x=y;\n boundary=b", "boundary=\"b \""}) {
+    const std::string mail = std::string{"Content-Type: multipart/mixed; "} + type + "\n\n";
+    EXPECT_THAT(beyond_limits(mail + repeated("--b\nContent-Type: a/b\n\n", 1'000)),
+                HasSubstr("more than 1000 parts"))
+        << type;
+    EXPECT_THAT(beyond_limits(mail + repeated("--b \t\r\nX: y\n\n", 5'001)),
+                HasSubstr("more than 5000 headers"))
+        << type;
+  }
+  const std::string within =
+      "Content-Type: multipart/mixed; boundary=b\n\n--b\nbad line\n"
+      "Content-Type: multipart/mixed; boundary=c\n\n";
+  EXPECT_THAT(beyond_limits(within + repeated("--c\nContent-Type: a/b\n\n", 1'000)),
+              HasSubstr("more than 1000 parts"));
+  // A mail in a mail has a header behind the header, and so has each part of a digest.
+  EXPECT_THAT(beyond_limits(repeated("Content-Type: message/rfc822\n\n", 1'001)),
+              HasSubstr("more than 1000 parts"));
+  EXPECT_THAT(beyond_limits("Content-Type: multipart/digest; boundary=b\n\n" +
+                            repeated("--b\n\nContent-Type: a/b\n\n", 1'000)),
+              HasSubstr("more than 1000 parts"));
+}
+
 TEST(MailLimits, AllowOrdinaryLargeMails) {
   std::string mail = "Subject: patch\nContent-Type: text/plain\n\n";
   for (int i = 0; i < 200'000; ++i) mail += "--- a/file.cpp: old\n+++ b/file.cpp: new\n";

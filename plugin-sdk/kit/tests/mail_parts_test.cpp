@@ -3,6 +3,7 @@
 // The rooms that make a mail's bytes readable: charsets, headers, packed text, threads, marks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <iconv.h>
 
 #include "kit/mail/charset.hpp"
 #include "kit/mail/encoded_words.hpp"
@@ -44,6 +45,116 @@ TEST(Charset, IsTheOneThatTheBytesHave) {
   EXPECT_EQ(decoded("x", std::string(10'000, 'c')), "x");
   EXPECT_EQ(html_charset("<html><META http-equiv=x content='text/html; CHARSET=Windows-1251'>"),
             "windows-1251");
+}
+
+// As iconv writes it.
+std::string in(const char* charset, std::string text) {
+  iconv_t converter = ::iconv_open(charset, "UTF-8");
+  std::string out(text.size() * 4, '\0');
+  char* from = text.data();
+  char* to = out.data();
+  std::size_t left = text.size(), room = out.size();
+  EXPECT_NE(::iconv(converter, &from, &left, &to, &room), static_cast<std::size_t>(-1)) << charset;
+  ::iconv_close(converter);
+  out.resize(out.size() - room);
+  return out;
+}
+
+struct Said {
+  const char* charset;
+  const char* guessed;
+  const char* words;
+};
+// What nobody declares and the bytes tell.
+const Said kTold[] = {
+    {"koi8-r", "koi8-r", "NEW Привет, моя лампа сломалась вчера вечером"},
+    {"windows-1251", "windows-1251", "NEW Привет, моя лампа сломалась вчера вечером"},
+    {"gb18030", "gb18030", "NEW 你好，我的灯昨天晚上坏了，请帮忙"},
+    {"big5", "big5", "你好，我的燈昨天晚上壞了，請幫忙"},
+    {"shift_jis", "shift_jis", "NEW こんにちは、ランプが壊れました。助けてください"},
+    {"euc-jp", "euc-jp", "NEW こんにちは、ランプが壊れました。助けてください"},
+    {"euc-kr", "euc-kr", "NEW 안녕하세요 램프가 고장났습니다 도와주세요"}};
+
+TEST(Charset, ThatNobodyDeclaresIsToldByTheBytesWhereTheyAreSure) {
+  for (const Said& one : kTold) {
+    for (const char* declared : {"", "us-ascii", "utf-8", "iso-8859-1", "no-such-charset"}) {
+      const Decoded read = decode(in(one.charset, one.words), declared);
+      EXPECT_EQ(read.text, one.words) << one.charset << " in the name of " << declared;
+      EXPECT_EQ(read.guessed, one.guessed) << declared;
+    }
+    EXPECT_EQ(decode(in(one.charset, one.words), one.charset).guessed, "") << "declared";
+  }
+  const char* const czech = "Dobrý den, moje světlo je rozbité, řekněte prosím";
+  EXPECT_EQ(decode(in("windows-1250", czech), "").text, czech);
+  EXPECT_EQ(decode(in("windows-1250", czech), "").guessed, "iso-8859-2");
+  const char* const polish = "Cześć, żarówka jest zepsuta, proszę pomóżcie";
+  EXPECT_EQ(decode(in("iso-8859-2", polish), "").text, polish);
+  EXPECT_EQ(decode("\x1B$B$\"\x1B(B", "").guessed, "iso-2022-jp");
+  EXPECT_EQ(decode("caf\xC3\xA9", "").guessed, "") << "validity is no guess";
+}
+
+// Short and long, with and without words: Western mail stays what it is.
+TEST(Charset, OfWesternMailIsNeverTakenForAnother) {
+  for (const char* words :
+       {"Grüße aus Köln",
+        "für",
+        "é",
+        "ÄÖÜ",
+        "ÄÖÜäöüß",
+        "ÉÈÀÙ ÇÊ",
+        "ÉÈÀÙÇÊÉÈÀÙÇÊ ÄÖÜÄÖÜ",
+        "GRÜSSE",
+        "Die Lampe ist dunkel, können Sie mir helfen? Schöne Grüße, Jörg Müller",
+        "Où est ma lampe? Elle ne marche plus depuis hier soir, désolé de vous déranger.",
+        "déjà vu à la fête, ça va être très gênant où ça",
+        "Lampe 100 W – 20 °C … ½ Preis",
+        "Ñandú. Mañana será otro día, ¿qué pasó con mi lámpara?",
+        "§§ 1–3",
+        "££££££££££££££££",
+        "A lâmpada não está funcionando, obrigado pela atenção",
+        "········································",
+        "På lördag är lampan sönder, hälsningar Åsa",
+        "«»«»«»«»«»«» ¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯¯ ±±±±±±±±±±±±",
+        "Þetta er lampinn minn, hann er bilaður",
+        "“quoted” — and it’s 5 € please…",
+        "Übergrößenträger",
+        "Hyvää päivää, lamppu on rikki eikä syty enää, öljyä äiti",
+        "Ça été là-bas où l’âme s’élève",
+        "È così: la lampada è rotta, però c’è già un’altra. Perché non funziona più?"}) {
+    const std::string bytes = in("windows-1252", words);
+    for (const char* declared : {"", "iso-8859-1", "windows-1252"})
+      EXPECT_EQ(decode(bytes, declared).text, words) << declared;
+    EXPECT_EQ(decode(bytes, "").guessed, "windows-1252") << words;
+    EXPECT_EQ(decode(bytes, "iso-8859-1").guessed, "");
+    std::string often;
+    for (int i = 0; i < 50; ++i) often += bytes + "\n";
+    EXPECT_EQ(decode(often, "").guessed, "windows-1252") << words;
+  }
+}
+
+TEST(Charset, OfRawBytesInAHeaderIsThatOfTheBody) {
+  const auto read = [](const std::string& charset, const std::string& type,
+                       const std::string& words, const std::string& body) {
+    return read_mail("From: " + in(charset.c_str(), words) +
+                         " <nora@example.org>\nSubject: " + in(charset.c_str(), words) + "\n" +
+                         type + "\n" + in(charset.c_str(), body),
+                     "id", {})
+        .record;
+  };
+  for (const Said& one : {Said{"koi8-r", "", "Привет"}, Said{"windows-1251", "", "Привет"},
+                          Said{"gb18030", "", "我的灯"}, Said{"shift_jis", "", "ランプが"}}) {
+    const auto record =
+        read(one.charset, std::string{"Content-Type: text/plain; charset="} + one.charset + "\n",
+             one.words, "x");
+    EXPECT_EQ(record.title, one.words) << one.charset;
+    EXPECT_EQ(record.author.name, one.words) << one.charset;
+    EXPECT_THAT(record.json(), Not(HasSubstr("charset_guessed")));
+  }
+  const auto guessed = read("koi8-r", "", "Привет", kTold[0].words);
+  EXPECT_EQ(guessed.title, "Привет");
+  EXPECT_THAT(guessed.json(), HasSubstr(R"("charset_guessed":"koi8-r")"));
+  EXPECT_EQ(read("utf-8", "Content-Type: text/plain; charset=koi8-r\n", "Grüße", "x").title,
+            "Grüße");
 }
 
 TEST(EncodedWords, AreReadAsProgramsWriteThem) {
@@ -179,6 +290,47 @@ TEST(Marks, SayWhichRecipientsWereNotReached) {
                         R"({"recipient":"ada@example.org","action":"delayed","status":"4.4.1"}])"));
   EXPECT_THAT(native("X-Failed-Recipients: a@x, b@x\n"),
               HasSubstr(R"("failed_recipients":["a@x","b@x"])"));
+}
+
+// A report names the mail that it is about in a field, or gives it back.
+TEST(Marks, SayWhichMailAReportIsAbout) {
+  const auto read = [](const std::string& fields, const std::string& third,
+                       const std::string& headers = "") {
+    return read_mail("From: mailer@example.net\nMessage-ID: <report@x>\n" + headers +
+                         "Content-Type: multipart/report; boundary=b\n\n--b\n\nsorry\n--b\n"
+                         "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n" +
+                         fields + "\nFinal-Recipient: rfc822; a@x\nAction: failed\n" + third +
+                         "\n--b--\n",
+                     "id", {})
+        .record;
+  };
+  const std::string whole =
+      "\n--b\nContent-Type: message/rfc822\n\nFrom: us@x\nMessage-ID: <q1@x>\n"
+      "References: <q0@x> <a0@x>\n\nwords\n";
+  const std::string header =
+      "\n--b\nContent-Type: text/rfc822-headers\n\nFrom: us@x\nMessage-ID: <q1@x>\n";
+  for (const auto& record :
+       {read("", whole), read("", header), read("X-Original-Message-ID: <q1@x>\n", ""),
+        read("X-Original-Message-ID: <q1@x>\n", header)}) {
+    EXPECT_THAT(record.json(), HasSubstr(R"("original":"q1@x")"));
+    EXPECT_EQ(record.in_reply_to, "q1@x");
+  }
+  EXPECT_EQ(read("", whole).conversation, "q0@x") << "the thread of the mail";
+  EXPECT_EQ(read("", header).conversation, "q1@x");
+  EXPECT_EQ(read("", whole, "In-Reply-To: <other@x>\n").in_reply_to, "other@x");
+  EXPECT_EQ(read("", "").conversation, "report@x");
+  EXPECT_THAT(read("Original-Envelope-Id: E7\n", header).json(),
+              HasSubstr(R"("original":"q1@x","envelope":"E7")"));
+}
+
+TEST(Protection, IsToldOfCiphersInTheWords) {
+  const std::string cipher =
+      "-----BEGIN PGP MESSAGE-----\n\nhQEMA\n=abcd\n-----END PGP MESSAGE-----\n";
+  EXPECT_THAT(native("", cipher), HasSubstr(R"("protection":"encrypted")"));
+  EXPECT_THAT(native("", "hello\n" + cipher), HasSubstr(R"("protection":"encrypted")"));
+  for (const char* none : {"> -----BEGIN PGP MESSAGE-----\n> x\n> -----END PGP MESSAGE-----\n",
+                           "-----BEGIN PGP MESSAGE----- is how it begins\n"})
+    EXPECT_THAT(native("", none), Not(HasSubstr("protection")));
 }
 
 const std::string kWithFiles =

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "voxbus/record_check.hpp"
@@ -14,6 +15,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using voxbus::Json;
 using voxbus::kit::MailOptions;
 using voxbus::kit::read_mail;
@@ -42,7 +44,7 @@ TEST(MailReader, ReadsAnOrdinaryMail) {
   ASSERT_FALSE(mail.unreadable);
   EXPECT_EQ(mail.record.author.handle, "mailto:Nora@Example.org");
   EXPECT_EQ(mail.record.author.name, "Nora Ørsted");
-  EXPECT_THAT(mail.record.author.addresses, ElementsAre("mailto:ada@example.org"));
+  EXPECT_THAT(mail.record.author.addresses, IsEmpty());
   EXPECT_EQ(mail.record.title, "Lamp 😡");
   EXPECT_EQ(mail.record.text, "My lamp is dark.");
   EXPECT_EQ(mail.record.conversation, "first@example.org");
@@ -50,8 +52,57 @@ TEST(MailReader, ReadsAnOrdinaryMail) {
   EXPECT_EQ(mail.occurred_at->time_since_epoch(), std::chrono::seconds{1'767'607'200});
   EXPECT_THAT(
       mail.record.json(),
-      HasSubstr(R"("native":{"ids":{"message_id":"m1@example.org"},"to":["support@example.org",)"
-                R"("a@example.org","b@example.org"],"auto_submitted":"no","list_id":)"));
+      HasSubstr(
+          R"("native":{"ids":{"message_id":"m1@example.org"},"also_from":["ada@example.org"],)"
+          R"("to":["support@example.org","a@example.org","b@example.org"],"auto_submitted":"no","list_id":)"));
+}
+
+// Whoever writes two names into From must not become the second of them, nor the second him.
+TEST(MailReader, HasOneAuthorWhateverIsNamedBesides) {
+  const auto author = [](const std::string& headers) { return read(headers + "\nx").record; };
+  for (const char* headers :
+       {"From: Nora <nora@example.org>, Ada <ada@example.net>\n",
+        "From: Nora <nora@example.org>\nFrom: Ada <ada@example.net>\n",
+        "From: team: Nora <nora@example.org>, ada@example.net;\nSender: bob@example.com\n"}) {
+    const auto record = author(headers);
+    EXPECT_EQ(record.author.handle, "mailto:nora@example.org") << headers;
+    EXPECT_EQ(record.author.name, "Nora") << headers;
+    EXPECT_THAT(record.author.addresses, IsEmpty()) << headers;
+  }
+  const auto two = author("From: nora@example.org, ada@example.net\nSender: B <bob@example.com>\n");
+  EXPECT_THAT(two.json(),
+              HasSubstr(R"("also_from":["ada@example.net"],"sender":"bob@example.com")"));
+  EXPECT_THAT(author("From: a@b.example\nSender: a@b.example\n").json(), Not(HasSubstr("sender")));
+  for (const char* broken :
+       {"nora...@example.org", "Nora <nora...@example.org>", "Nora <>", "nora.@example.org",
+        "\"a@b.example, x\" <>", "Nora <no ra@example.org>"})
+    EXPECT_EQ(author(std::string{"From: "} + broken + ", ada@example.net\n").author.handle, "")
+        << broken << ": nobody else becomes the author";
+  EXPECT_EQ(author("From: Falk, Nora <nora@example.org>\n").author.handle,
+            "mailto:nora@example.org");
+  EXPECT_EQ(author("Sender: bob@example.com, eve@example.com\n").author.handle,
+            "mailto:bob@example.com");
+  const ReadMail ours =
+      read("From: nora@example.org, us@example.net\n\nx", {.own_addresses = {"us@example.net"}});
+  EXPECT_EQ(ours.record.direction, voxbus::Direction::kInbound) << "the author is not ours";
+}
+
+TEST(MailReader, ReadsMailWithOtherLineEndsAndAMarkBeforeIt) {
+  const std::string lines =
+      "From: Nora <nora@example.org>\nSubject: dark\nTo: us@example.net\n\nIt is dark.\n> Is it?\n";
+  std::string returns = lines;
+  std::replace(returns.begin(), returns.end(), '\n', '\r');
+  // As canonical_mail() leaves it.
+  for (const std::string& mail : {"\xEF\xBB\xBF" + lines, returns, returns + "\n"}) {
+    const ReadMail one = read(mail);
+    EXPECT_EQ(one.record.author.handle, "mailto:nora@example.org");
+    EXPECT_EQ(one.record.title, "dark");
+    EXPECT_EQ(one.record.text, "It is dark.");
+    EXPECT_EQ(one.record.quoted.size(), 1u);
+  }
+  EXPECT_THAT(*read("Subject: a\rFrom: eve@example.org\nFrom: nora@example.org\n\nx\n").unreadable,
+              HasSubstr("end with CR alone"));
+  EXPECT_FALSE(read("Subject: a\r\r\nFrom: nora@example.org\r\n\r\nx\ry\n").unreadable);
 }
 
 // Which mail each block repeats; "-" where the mail does not say.

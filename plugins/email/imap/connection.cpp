@@ -12,6 +12,8 @@
 #include <boost/asio/write.hpp>
 #include <optional>
 
+#include "tls_name.hpp"
+
 namespace voxbus::email::imap {
 namespace {
 
@@ -131,15 +133,10 @@ Result<void> Connection::start_tls(Context& context) {
   }
   p.secure.emplace(p.socket, *p.tls);
   p.secure->set_verify_mode(asio::ssl::verify_peer);
+  SSL* const secure = p.secure->native_handle();
   // A literal address is no name that a server could choose by.
-  asio::ip::make_address(p.server.host, code);
-  X509_VERIFY_PARAM* const expected = ::SSL_get0_param(p.secure->native_handle());
-  if (code) {
-    ::SSL_set_tlsext_host_name(p.secure->native_handle(), p.server.host.c_str());
-    ::X509_VERIFY_PARAM_set1_host(expected, p.server.host.c_str(), 0);
-  } else {
-    ::X509_VERIFY_PARAM_set1_ip_asc(expected, p.server.host.c_str());
-  }
+  if (!expect_name(::SSL_get0_param(secure), p.server.host))
+    ::SSL_set_tlsext_host_name(secure, p.server.host.c_str());
   const auto done = std::make_shared<std::pair<bool, boost::system::error_code>>();
   p.secure->async_handshake(asio::ssl::stream_base::client,
                             [done](const boost::system::error_code& result) {

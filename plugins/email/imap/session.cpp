@@ -80,6 +80,12 @@ Result<std::string> Session::send(std::string_view command, Context& context) {
   return tag;
 }
 
+void Session::note_news(const Response& one) {
+  const bool names = one.name == "LIST" && !listing_;
+  other_mailboxes_ = other_mailboxes_ || names;
+  news_ = news_ || names || one.name == "EXISTS" || (one.name == "STATUS" && !looking_);
+}
+
 Result<Response> Session::receive(Context& context) {
   for (;;) {
     auto response = reader_.next();
@@ -90,7 +96,7 @@ Result<Response> Session::receive(Context& context) {
         if (one.name == "BYE")
           return lost(Error::retry(server_.shown() +
                                    " ends the session: " + to_utf8(one.text.substr(0, 500))));
-        news_ = news_ || one.name == "EXISTS" || (one.name == "STATUS" && !looking_);
+        note_news(one);
       }
       if (one.name == "CAPABILITY" || one.code == "CAPABILITY") note_capabilities(one.values);
       return std::move(one);
@@ -163,16 +169,25 @@ Result<void> Session::open(const Login& login, Context& context) {
       static_cast<std::size_t>(std::max<std::uint64_t>(most_bytes_, kLargestPiece)) + (64 << 10);
   reader_.set_limits({.literal = literal, .response = literal + (1 << 20)});
   if (auto asked = ask_capabilities(context); !asked) return asked;
-  if (can("NOTIFY")) {
-    // Of all mailboxes, not only of the one that is open; a refusal only means that we look
-    // ourselves.
-    auto answer = command(
-        "NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) "
-        "(personal (MessageNew MessageExpunge))",
-        kLongAnswer, {}, context);
+  return can("NOTIFY") ? ask_for_news(context) : Result<void>{};
+}
+
+// Of all mailboxes, not only of the one that is open, and of those that come and go (RFC 5465). A
+// server may know fewer events, which it says; a refusal only means that we look ourselves.
+Result<void> Session::ask_for_news(Context& context) {
+  for (const char* names : {" MailboxName", ""}) {
+    auto answer = command(std::string{"NOTIFY SET (selected (MessageNew (UID) MessageExpunge)) "
+                                      "(personal (MessageNew MessageExpunge"} +
+                              names + "))",
+                          kLongAnswer, {}, context);
     if (!answer) return answer.error();
-    if (answer->name != "OK") capabilities_.erase("NOTIFY");
+    if (answer->name == "OK") {
+      tells_of_mailboxes_ = *names != '\0';
+      return {};
+    }
+    if (answer->code != "BADEVENT") break;
   }
+  capabilities_.erase("NOTIFY");
   return {};
 }
 
@@ -237,8 +252,10 @@ Result<Response> Session::sasl(const std::string& mechanism, const Login& login,
 }
 
 Result<std::vector<Listed>> Session::list(Context& context) {
-  std::map<std::string, std::vector<std::string>> found;
+  std::map<std::string, Listed> found;
   std::vector<std::string> order;
+  other_mailboxes_ = false;
+  listing_ = true;
   auto answer = command(R"(LIST "" "*")", kLongAnswer,
                         [&](Response& response) {
                           if (response.name != "LIST" || response.values.size() < 3) return;
@@ -249,21 +266,21 @@ Result<std::vector<Listed>> Session::list(Context& context) {
                             return;
                           const auto [at, is_new] = found.try_emplace(name);
                           if (is_new) order.push_back(std::move(name));
-                          at->second.clear();
+                          at->second = {.name = at->first, .attributes = {}, .delimiter = {}};
                           for (const Value& attribute : response.values[0].items)
-                            at->second.push_back(capitals(attribute.text));
+                            at->second.attributes.push_back(capitals(attribute.text));
+                          if (response.values[1].kind == Value::Kind::kString)
+                            at->second.delimiter = response.values[1].text;
                         },
                         context);
+  listing_ = false;
   if (!answer) return answer.error();
   if (answer->name != "OK") return refused("to list its mailboxes", *answer);
   if (found.size() > kMostListed)
     return Error::retry(server_.shown() + " lists more than " + std::to_string(kMostListed) +
                         " mailboxes");
   std::vector<Listed> out;
-  for (std::string& name : order) {
-    auto& attributes = found[name];
-    out.push_back({std::move(name), std::move(attributes)});
-  }
+  for (const std::string& name : order) out.push_back(std::move(found[name]));
   return out;
 }
 
@@ -313,7 +330,7 @@ Result<Standing> Session::examine(const std::string& mailbox, Context& context) 
   auto answer = command(
       "EXAMINE " + in_quotes(mailbox), kShortAnswer,
       [&](Response& response) {
-        news = news || response.name == "STATUS";
+        news = news || response.name == "STATUS" || response.name == "LIST";
         if (response.name == "EXISTS") out.exists = response.number.value_or(0);
         if (response.values.empty()) return;
         if (response.code == "UIDVALIDITY") out.validity = response.values[0].number32();
@@ -395,7 +412,7 @@ Result<bool> Session::idle(std::chrono::milliseconds time, Context& context) {
       if (one.name == "BYE")
         return lost(Error::retry(server_.shown() +
                                  " ends the session: " + to_utf8(one.text.substr(0, 500))));
-      news_ = one.name == "EXISTS" || one.name == "STATUS";
+      note_news(one);
       continue;
     }
     const auto left =

@@ -28,6 +28,7 @@ inline constexpr std::uint64_t kLongAnswer = 8 << 20;
 struct Listed {
   std::string name;                     // as the server writes it, in modified UTF-7
   std::vector<std::string> attributes;  // "\\Junk", in capitals
+  std::string delimiter;                // between the levels of a name, or empty
 };
 
 struct Standing {  // of a mailbox
@@ -91,6 +92,11 @@ class Session {
   // Waits until the server says that something happened, or for that long; true when it did.
   // Without IDLE it only waits.
   Result<bool> idle(std::chrono::milliseconds time, Context& context);
+  // Whether the server said of itself, since the last list(), that mailboxes came, went or were
+  // renamed.
+  bool has_other_mailboxes() const { return other_mailboxes_; }
+  // Whether it would.
+  bool tells_of_mailboxes() const { return tells_of_mailboxes_; }
 
  private:
   using OnData = std::function<void(Response&)>;
@@ -104,6 +110,7 @@ class Session {
   };
 
   void allow(std::uint64_t bytes);
+  void note_news(const Response& one);
   Result<void> take(const Result<std::string_view>& bytes);
   Error lost(Error error);
   Result<std::string> send(std::string_view command, Context& context);
@@ -116,6 +123,7 @@ class Session {
   std::uint64_t under_way() const;
   void note_capabilities(const std::vector<Value>& values);
   Result<void> ask_capabilities(Context& context);
+  Result<void> ask_for_news(Context& context);
   Result<void> start_tls(Context& context);
   Result<void> authenticate(const Login& login, Context& context);
   Result<Response> sasl(const std::string& mechanism, const Login& login, Context& context);
@@ -138,6 +146,9 @@ class Session {
   bool usable_ = true;
   bool news_ = false;     // the server said so since somebody looked
   bool looking_ = false;  // a STATUS is an answer, and no news
+  bool listing_ = false;  // a LIST is one
+  bool other_mailboxes_ = false;
+  bool tells_of_mailboxes_ = false;
 };
 
 }  // namespace voxbus::email::imap

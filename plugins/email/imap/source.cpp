@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "imap/mailboxes.hpp"
 #include "imap/names.hpp"
 
 namespace voxbus::email::imap {
@@ -12,8 +13,8 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kWindow = 100'000;  // UIDs that are searched for at once
-constexpr auto kListAtLeastEvery = 10min;
-constexpr int kLooksPerList = 10;
+constexpr auto kRenewAtLeastEvery = 10min;
+constexpr int kLooksPerRenewal = 10;
 // Servers end a wait of more than 29 minutes (RFC 2177), routers forget connections much earlier,
 // and a server whose index is taken away under it tells nothing any more: a look is one round trip.
 constexpr auto kLongestIdle = 1min;
@@ -95,47 +96,28 @@ Result<void> Source::connect(Context& context) {
   auto session = std::make_unique<Session>(account_.server, options_.max_item.bytes);
   if (auto opened = session->open(account_.login, context); !opened) return opened;
   session_ = std::move(session);
+  connected_ = Clock::now();
   return list(context);
 }
 
-// What mailboxes there are changes seldom, and costs more to ask than what is new in them.
-std::chrono::milliseconds Source::list_every() const {
-  return std::min<std::chrono::milliseconds>(kListAtLeastEvery,
-                                             kLooksPerList * account_.check_every);
-}
-
-bool Source::wanted(const Listed& listed) const {
-  const auto has = [&](const char* attribute) {
-    return std::find(listed.attributes.begin(), listed.attributes.end(), attribute) !=
-           listed.attributes.end();
-  };
-  if (has("\\NOSELECT") || has("\\NONEXISTENT")) return false;
-  if (account_.mailboxes.empty())
-    return !has("\\JUNK") && !has("\\TRASH") && !has("\\DRAFTS") && !has("\\ALL");
-  const std::string name = shown_name(listed.name);
-  return std::find(account_.mailboxes.begin(), account_.mailboxes.end(), name) !=
-         account_.mailboxes.end();
+// Which mailboxes there are is asked as often as what is new in them, where the server does not
+// tell: somebody makes one, and a rule moves mails there. Not with every mail that comes, though.
+bool Source::needs_list() const {
+  const auto every = std::min<std::chrono::milliseconds>(kLongestIdle, account_.check_every);
+  return session_->has_other_mailboxes() || Clock::now() - listed_ >= every;
 }
 
 Result<void> Source::list(Context& context) {
   auto all = session_->list(context);
   if (!all) return all.error();
-  mailboxes_.clear();
-  for (const Listed& listed : *all) {
-    if (wanted(listed)) mailboxes_.push_back(listed.name);
-  }
+  Chosen these = chosen(*all, account_.mailboxes);
+  mailboxes_ = std::move(these.names);
+  missing_ = std::move(these.missing);
+  sent_ = std::move(these.sent);
   if (mailboxes_.size() > kMostMailboxes) {
     return Error::permanent("the account has " + std::to_string(mailboxes_.size()) +
                             " mailboxes: name those to be read in 'folders', at most " +
                             std::to_string(kMostMailboxes));
-  }
-  // Where mail arrives first.
-  std::stable_partition(mailboxes_.begin(), mailboxes_.end(),
-                        [](const std::string& name) { return name == "INBOX"; });
-  missing_.clear();
-  for (const std::string& name : account_.mailboxes) {
-    if (std::find(mailboxes_.begin(), mailboxes_.end(), wire_name(name)) == mailboxes_.end())
-      missing_.push_back(name);
   }
   listed_ = Clock::now();
   // Places of mailboxes that are gone stay, should they come back, as long as the cursor has room.
@@ -175,7 +157,9 @@ Result<std::optional<Standing>> Source::open(const std::string& mailbox, Context
 bool Source::needs_new_session() const {
   const auto now = Clock::now();
   if (is_refused_anew_ && (!renewed_ || now - *renewed_ >= account_.check_every)) return true;
-  return !trouble_.empty() && now - listed_ > list_every();
+  const auto every = std::min<std::chrono::milliseconds>(kRenewAtLeastEvery,
+                                                         kLooksPerRenewal * account_.check_every);
+  return !trouble_.empty() && now - connected_ > every;
 }
 
 // In the first mailbox that opens: whoever waits hears of that one. False where something came
@@ -195,8 +179,10 @@ Result<void> Source::wait_for_news(Context& context) {
     if (!context.wait(account_.check_every)) throw Stopped{};
     return {};
   }
+  const bool are_fixed = !account_.mailboxes.empty() && missing_.empty();
   const bool is_told_of_all = session_->can("IDLE") && trouble_.empty() &&
-                              (session_->can("NOTIFY") || mailboxes_.size() == 1);
+                              (session_->can("NOTIFY") || mailboxes_.size() == 1) &&
+                              (session_->tells_of_mailboxes() || are_fixed);
   const std::chrono::milliseconds longest = kLongestIdle;
   auto news =
       session_->idle(is_told_of_all ? longest : std::min(longest, account_.check_every), context);
@@ -215,7 +201,7 @@ Result<void> Source::look_for_news(Context& context) {
     return {};
   }
   looked_ = true;
-  if (Clock::now() - listed_ > list_every()) {
+  if (needs_list()) {
     if (auto listed = list(context); !listed) return listed;
   }
   auto standing = session_->standing(mailboxes_, context);

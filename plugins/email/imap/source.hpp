@@ -63,8 +63,7 @@ class Source final : public MailSource {
   bool has_moved() const;
   Result<void> connect(Context& context);
   Result<void> list(Context& context);
-  std::chrono::milliseconds list_every() const;
-  bool wanted(const Listed& listed) const;
+  bool needs_list() const;
   Result<void> look_for_news(Context& context);
   bool needs_new_session() const;
   Result<void> wait_for_news(Context& context);
@@ -80,6 +79,7 @@ class Source final : public MailSource {
   Result<void> ask_neighbour(Context& context);
   Item set_aside(std::uint32_t uid, const Doubt& doubt);
   void pass(std::uint32_t uid);
+  bool add(Batch& batch, std::string_view bytes, Context& context);
   bool refused_mailbox(const std::string& mailbox, const Error& error);
 
   Account account_;
@@ -89,6 +89,7 @@ class Source final : public MailSource {
   std::optional<std::string> reached_;          // the cursor that places_ stand for
   std::vector<std::string> mailboxes_;          // as the server writes them
   std::vector<std::string> missing_;            // wanted and not there
+  std::set<std::string> sent_;                  // of mailboxes_: what we sent
   std::map<std::string, std::string> trouble_;  // mailboxes that were refused, and how
   bool is_refused_anew_ = false;                // one that was not, on an earlier connection
   std::optional<std::chrono::steady_clock::time_point> renewed_;  // when, because of that
@@ -107,7 +108,7 @@ class Source final : public MailSource {
   std::string good_of_;                       // of this mailbox
   std::deque<Group> groups_;                  // planned; the first `asked_` are under way
   std::size_t asked_ = 0;
-  std::chrono::steady_clock::time_point listed_;
+  std::chrono::steady_clock::time_point connected_, listed_;
   bool looked_ = false;  // at all mailboxes, since the connection was made
 };
 

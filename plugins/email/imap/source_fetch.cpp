@@ -121,6 +121,15 @@ void Source::pass(std::uint32_t uid) {
   doubts_.passed(place_key(present_), places_.of(present_).next);
 }
 
+// As ever, and outbound where the mailbox holds what we sent, from whatever address.
+bool Source::add(Batch& batch, std::string_view bytes, Context& context) {
+  const std::size_t before = batch.items.size();
+  if (!add_mail(batch, bytes, options_, context)) return false;
+  if (batch.items.size() > before && sent_.contains(present_))
+    batch.items.back().record.direction = Direction::kOutbound;
+  return true;
+}
+
 // In pieces, so that memory does not grow with it: its id is of all of its bytes. What turns out to
 // be no larger than others is brought as they are.
 Result<Handed> Source::take_in_pieces(std::uint32_t uid, Batch& batch, Context& context) {
@@ -143,7 +152,7 @@ Result<Handed> Source::take_in_pieces(std::uint32_t uid, Batch& batch, Context& 
   }
   if (size > options_.max_item.bytes) {
     batch.items.push_back(oversized_item(digest.hex(), bytes, size, options_));
-  } else if (!add_mail(batch, bytes, options_, context)) {
+  } else if (!add(batch, bytes, context)) {
     throw Stopped{};
   }
   return Handed{.mails = {Fetched{.uid = uid}}};
@@ -188,7 +197,7 @@ Result<Batch> Source::take_group(Context& context) {
       if (mail.is_cut) {
         doubts_.of(key, uid).in_pieces = true;
       } else if (open == 0) {
-        if (!group.in_pieces && !add_mail(batch, mail.bytes, options_, context)) throw Stopped{};
+        if (!group.in_pieces && !add(batch, mail.bytes, context)) throw Stopped{};
         good_ = uid;
         pass(uid);
       }

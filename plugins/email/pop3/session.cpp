@@ -2,11 +2,13 @@
 #include "pop3/session.hpp"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "tls_name.hpp"
 #include "voxbus/text.hpp"
 
 namespace voxbus::email::pop3 {
@@ -62,6 +64,11 @@ struct Session::Parts {
       return 0;
     }
     return size * count;
+  }
+  static CURLcode expect(CURL*, void* context, void* parts) noexcept {
+    expect_name(::SSL_CTX_get0_param(static_cast<SSL_CTX*>(context)),
+                static_cast<Parts*>(parts)->server.host);
+    return CURLE_OK;
   }
 };
 
@@ -159,6 +166,9 @@ Result<std::vector<Listed>> Session::open(Context& context) {
   ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kSilenceSeconds);
   ::curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // libcurl takes the subject's name where a certificate has no other.
+  ::curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, &Parts::expect);
+  ::curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, &p);
   // Never without, unless the configuration says so.
   ::curl_easy_setopt(
       easy, CURLOPT_USE_SSL,

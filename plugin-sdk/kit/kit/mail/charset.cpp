@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
+#include "kit/mail/charset_guess.hpp"
 #include "kit/mail/words.hpp"
 #include "voxbus/text.hpp"
 
@@ -200,12 +202,29 @@ std::string windows_1252(std::string_view bytes) {
   return converter.known() ? converter.convert(bytes, broken) : to_utf8(bytes);
 }
 
+// By the charset of that name, if every byte can be read by it.
+std::optional<std::string> read_whole(std::string_view bytes, const std::string& charset) {
+  Converter converter{charset.c_str()};
+  if (!converter.known()) return std::nullopt;
+  std::size_t broken = 0;
+  std::string out = converter.convert(bytes, broken);
+  if (broken > 0 || out.find("\xEF\xBF\xBD") != out.npos) return std::nullopt;
+  return to_utf8(out);
+}
+
+std::string iconv_name(const std::string& name) {
+  for (const auto& [alias, meant] : kAliases) {
+    if (name == alias) return meant;
+  }
+  return name;
+}
+
 // By what the bytes are.
-std::string guessed(std::string_view bytes) {
-  if (has_iso_2022(bytes)) return japanese(bytes);
+Decoded guess(std::string_view bytes) {
+  if (has_iso_2022(bytes)) return {japanese(bytes), "iso-2022-jp"};
   const std::size_t invalid = find_invalid_utf8(bytes);
-  if (invalid == bytes.npos) return std::string{bytes};
-  // UTF-8 with a few broken places stays UTF-8; what has no sequence of it is of Windows.
+  if (invalid == bytes.npos) return {std::string{bytes}, {}};
+  // UTF-8 with a few broken places stays UTF-8.
   std::size_t sequences = 0;
   std::size_t wrong = 0;
   for (std::size_t at = 0; at < bytes.size();) {
@@ -214,34 +233,47 @@ std::string guessed(std::string_view bytes) {
     wrong += length == 0 ? 1 : 0;
     at += std::max<std::size_t>(length, 1);
   }
-  return sequences > wrong ? to_utf8(bytes) : windows_1252(bytes);
+  if (sequences > wrong) return {to_utf8(bytes), {}};
+  for (const std::string& name : {likely_other_script(bytes), likely_other_latin(bytes)}) {
+    if (name.empty()) continue;
+    if (auto text = read_whole(bytes, iconv_name(name))) return {std::move(*text), name};
+  }
+  return {windows_1252(bytes), "windows-1252"};
 }
 
 }  // namespace
 
-std::string decoded(std::string_view bytes, std::string_view charset) {
-  if (bytes.starts_with("\xEF\xBB\xBF")) return to_utf8(bytes.substr(3));
+Decoded decode(std::string_view bytes, std::string_view charset) {
+  if (bytes.starts_with("\xEF\xBB\xBF")) return {to_utf8(bytes.substr(3)), {}};
   std::string name = lower_ascii(trimmed(charset));
   std::erase_if(name, [](char c) { return c == '"' || c == '\'' || c == ';' || c == ' '; });
   if (!has_high_bytes(bytes) && (says_nothing(name) || is_utf8_name(name)) && !has_iso_2022(bytes))
-    return std::string{bytes};
-  if (says_nothing(name) || is_utf8_name(name) || name.size() > 64) return guessed(bytes);
-  const char* known = name.c_str();
-  for (const auto& [alias, meant] : kAliases) {
-    if (name == alias) known = meant;
-  }
-  if (std::string_view{known} == "ISO-2022-JP") return japanese(bytes);
+    return {std::string{bytes}, {}};
+  if (says_nothing(name) || is_utf8_name(name) || name.size() > 64) return guess(bytes);
+  const std::string known = iconv_name(name);
+  if (known == "ISO-2022-JP") return {japanese(bytes), {}};
   // One byte per character, and yet valid UTF-8 above ASCII: its declaration is wrong.
   const std::string_view target = known;
   const bool single = target.starts_with("WINDOWS-125") || name.starts_with("iso-8859") ||
                       name.starts_with("windows-125") || name.starts_with("koi8");
-  if (single && has_high_bytes(bytes) && is_utf8(bytes)) return std::string{bytes};
-  Converter converter{known};
-  if (!converter.known()) return guessed(bytes);
+  if (single && has_high_bytes(bytes) && is_utf8(bytes)) return {std::string{bytes}, {}};
+  // Programs put the Western name on whatever they hold.
+  if (known == "WINDOWS-1252" || name == "windows-1252") {
+    const std::string other = likely_other_script(bytes);
+    if (auto text = other.empty() ? std::nullopt : read_whole(bytes, iconv_name(other)))
+      return {std::move(*text), other};
+  }
+  Converter converter{known.c_str()};
+  if (!converter.known()) return guess(bytes);
   std::size_t broken = 0;
   std::string out = converter.convert(bytes, broken);
-  if (broken > 0 && broken * 8 > bytes.size() / 4 && is_utf8(bytes)) return std::string{bytes};
-  return to_utf8(out);
+  if (broken > 0 && broken * 8 > bytes.size() / 4 && is_utf8(bytes))
+    return {std::string{bytes}, {}};
+  return {to_utf8(out), {}};
+}
+
+std::string decoded(std::string_view bytes, std::string_view charset) {
+  return decode(bytes, charset).text;
 }
 
 std::string html_charset(std::string_view html) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes of a mail to UTF-8, by the charset that the mail declares, or by what the bytes are where
-// it declares none, a wrong or an unknown one. Pure, linear; any thread.
+// Bytes of a mail to UTF-8, by the charset that the mail declares. Where it declares none, an
+// unknown one, or a Western one that the bytes cannot be, by what the bytes are: UTF-8 and
+// ISO-2022-JP where they are valid, another charset where ICU's detector is sure and enough of the
+// bytes speak for it (charset_guess.hpp), else Windows-1252. A few words of a rare charset are
+// taken for Windows-1252. Any other declaration is believed, even where it is wrong. Pure, linear;
+// any thread.
 #pragma once
 
 #include <string>
@@ -9,7 +13,15 @@
 
 namespace voxbus::kit::mail {
 
+struct Decoded {
+  std::string text;
+  std::string guessed;  // the charset, in lower case, where it is neither what was declared nor
+                        // told by validity; empty: nothing was guessed
+};
+
 // Never fails: a byte that cannot be read becomes U+FFFD. Marks of byte order are taken off.
+Decoded decode(std::string_view bytes, std::string_view charset);
+// Its text alone.
 std::string decoded(std::string_view bytes, std::string_view charset);
 
 // What the first kilobytes of HTML say of its charset, or nothing.

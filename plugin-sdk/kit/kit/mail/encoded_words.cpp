@@ -6,6 +6,7 @@
 
 #include "kit/mail/charset.hpp"
 #include "kit/mail/words.hpp"
+#include "voxbus/text.hpp"
 
 namespace voxbus::kit::mail {
 namespace {
@@ -103,14 +104,19 @@ std::optional<Word> word_at(std::string_view value, bool& end_known) {
 
 }  // namespace
 
-std::string decoded_header(std::string_view value) {
+std::string decoded_header(std::string_view value, std::string_view raw_charset,
+                           std::string* guessed) {
   std::string out;
   std::string plain;    // bytes that no word encodes
   std::string pending;  // bytes of words of one charset: a character may be cut between them
   std::string charset;
   bool end_known = true;
   const auto flush_plain = [&] {
-    if (!plain.empty()) out += decoded(plain, "");
+    if (!plain.empty()) {
+      Decoded raw = decode(plain, is_utf8(plain) ? std::string_view{} : raw_charset);
+      out += raw.text;
+      if (guessed && guessed->empty()) *guessed = std::move(raw.guessed);
+    }
     plain.clear();
   };
   const auto flush_words = [&] {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "kit/mail/threads.hpp"
 #include "voxbus/text.hpp"
 
 namespace voxbus::kit::mail {
@@ -29,6 +30,14 @@ inline std::string_view raw_header(GMimeObject* object, const char* name) {
   GMimeHeader* header = g_mime_header_list_get_header(g_mime_object_get_header_list(object), name);
   const char* value = header ? g_mime_header_get_raw_value(header) : nullptr;
   return value ? std::string_view{value} : std::string_view{};
+}
+
+// What its headers say of the mails before it.
+inline Thread thread_of(GMimeObject* message) {
+  return read_thread({.message_id = raw_header(message, "Message-ID"),
+                      .in_reply_to = raw_header(message, "In-Reply-To"),
+                      .references = raw_header(message, "References"),
+                      .thread_index = raw_header(message, "Thread-Index")});
 }
 
 // What a part holds, its transfer encoding undone.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kit/mail/encoded_words.hpp"
+#include "kit/mail/threads.hpp"
 #include "kit/mail/words.hpp"
 #include "voxbus/text.hpp"
 
@@ -206,8 +207,9 @@ void add_marks(const Headers& headers, Native& native) {
   if (!failed.empty()) native.more.emplace_back("failed_recipients", std::move(failed));
 }
 
-Json delivery_report(std::string_view fields, bool disposition) {
+Report delivery_report(std::string_view fields, bool disposition, std::string_view returned) {
   std::string reporter;
+  std::string envelope;
   std::string original;
   Json::Array recipients;
   Json::Object one;
@@ -223,7 +225,10 @@ Json delivery_report(std::string_view fields, bool disposition) {
       if (!text.empty() && one.size() < 8) one.emplace_back(as, std::move(text));
     };
     if (name == "reporting-mta" || name == "reporting-ua") reporter = behind_type(value);
-    if (name == "original-envelope-id" || name == "original-message-id") original = shown(value);
+    if (name == "original-envelope-id") envelope = shown(value);
+    if (name == "original-message-id" || name == "x-original-message-id") {
+      if (auto ids = message_ids(value, 1); !ids.empty()) original = std::move(ids.front());
+    }
     if (name == "final-recipient") add("recipient", behind_type(value));
     if (name == "original-recipient") add("original_recipient", behind_type(value));
     if (name == "action") add("action", first_word(value));
@@ -259,9 +264,11 @@ Json delivery_report(std::string_view fields, bool disposition) {
   Json::Object report;
   report.emplace_back("kind", disposition ? "disposition" : "delivery");
   if (!reporter.empty()) report.emplace_back("reporter", reporter);
+  if (original.empty()) original = std::string{returned};
   if (!original.empty()) report.emplace_back("original", original);
+  if (!envelope.empty()) report.emplace_back("envelope", std::move(envelope));
   report.emplace_back("recipients", std::move(recipients));
-  return report;
+  return {std::move(report), std::move(original)};
 }
 
 }  // namespace voxbus::kit::mail

@@ -28,7 +28,12 @@ void add_marks(const Headers& headers, Native& native);
 std::string language_of(std::string_view header);
 
 // The recipients of a message/delivery-status (RFC 3464) or disposition-notification (RFC 8098):
-// an object with "kind", "recipients" and so on, or null when nothing is said.
-Json delivery_report(std::string_view fields, bool disposition);
+// an object with "kind", "recipients" and so on, or null when nothing is said. `original` is the id
+// of the mail that it is about: as a field names it, else `returned`, that of the mail given back.
+struct Report {
+  Json said;
+  std::string original;
+};
+Report delivery_report(std::string_view fields, bool disposition, std::string_view returned = {});
 
 }  // namespace voxbus::kit::mail

@@ -66,6 +66,14 @@ bool quotes_by_markup(const std::string& html) {
   return false;
 }
 
+// Words that PGP enciphered, between other words or alone; in a quote they are another's.
+bool has_cipher(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN PGP MESSAGE-----";
+  const std::size_t begin = text.find(kBegin);
+  return begin != text.npos && (begin == 0 || text[begin - 1] == '\n') &&
+         text.find("\n-----END PGP MESSAGE-----", begin) != text.npos;
+}
+
 // "This mail is HTML, use another program": no words of anybody.
 bool is_note_about_html(std::string_view plain) {
   plain = trimmed(plain);
@@ -173,10 +181,11 @@ class Body {
     const bool related = is_type(self, "multipart", "related");
     if (is_type(self, "multipart", "encrypted")) out_.protection = "encrypted";
     if (is_type(self, "multipart", "signed") && out_.protection.empty()) out_.protection = "signed";
+    if (is_type(self, "multipart", "report")) returned_ = returned_mail(multipart, count);
     const std::size_t before = words_.size();
     // Its boundary never came: everything stands before the first part.
     if (const char* words = count == 0 ? g_mime_multipart_get_prologue(multipart) : nullptr) {
-      Words one{.plain = without_returns(decoded(words, "")), .has_plain = true};
+      Words one{.plain = without_returns(text_by(words, "")), .has_plain = true};
       if (!one.plain.empty()) words_.push_back(std::move(one));
     }
     const int root = related ? related_root(multipart, count) : -1;
@@ -208,6 +217,26 @@ class Body {
     words_.push_back(std::move(one));
   }
 
+  // The mail that a report gives back, whole or its header only (RFC 6522).
+  static Thread returned_mail(GMimeMultipart* multipart, int count) {
+    for (int i = 1; i < count; ++i) {
+      GMimeObject* child = g_mime_multipart_get_part(multipart, i);
+      if (child && GMIME_IS_MESSAGE_PART(child)) {
+        GMimeMessage* inner = g_mime_message_part_get_message(GMIME_MESSAGE_PART(child));
+        if (inner) return thread_of(GMIME_OBJECT(inner));
+      } else if (child && GMIME_IS_PART(child) && is_type(child, "text", "rfc822-headers")) {
+        // Encoded it was not seen by beyond_limits().
+        const std::string header = content_of(GMIME_PART(child)).substr(0, 64 << 10) + "\n\n";
+        const Owned<GMimeStream> stream{
+            g_mime_stream_mem_new_with_buffer(header.data(), header.size())};
+        const Owned<GMimeParser> parser{g_mime_parser_new_with_stream(stream.get())};
+        const Owned<GMimeMessage> inner{g_mime_parser_construct_message(parser.get(), nullptr)};
+        if (inner) return thread_of(GMIME_OBJECT(inner.get()));
+      }
+    }
+    return {};
+  }
+
   // The part that the others belong to: RFC 2387's "start", else the first.
   static int related_root(GMimeMultipart* multipart, int count) {
     const char* start = g_mime_object_get_content_type_parameter(GMIME_OBJECT(multipart), "start");
@@ -220,6 +249,12 @@ class Body {
       if (id && wanted == id) return i;
     }
     return 0;
+  }
+
+  std::string text_by(std::string_view bytes, std::string_view charset) {
+    Decoded read = decode(bytes, charset);
+    if (out_.guessed.empty()) out_.guessed = std::move(read.guessed);
+    return std::move(read.text);
   }
 
   static std::string without_returns(std::string text) {
@@ -253,8 +288,12 @@ class Body {
       const bool disposed = is_type(object, "message", "disposition-notification") ||
                             is_type(object, "message", "global-disposition-notification");
       if (delivery || disposed) {
-        Json report = delivery_report(content_of(GMIME_PART(object)), disposed);
-        if (report.object() && !out_.report.object()) out_.report = std::move(report);
+        Report report = delivery_report(content_of(GMIME_PART(object)), disposed, returned_.own);
+        if (report.said.object() && !out_.report.object()) {
+          out_.report = std::move(report.said);
+          out_.reported = report.original == returned_.own ? std::move(returned_) : Thread{};
+          out_.reported.own = std::move(report.original);
+        }
       }
       return file(GMIME_PART(object));
     }
@@ -262,13 +301,15 @@ class Body {
     const std::string bytes = content_of(GMIME_PART(object));
     std::string charset = parameter(object, "charset");
     if (html && charset.empty()) charset = html_charset(bytes);
-    std::string text = without_returns(decoded(bytes, charset));
+    if (out_.charset.empty()) out_.charset = charset;
+    std::string text = without_returns(text_by(bytes, charset));
     while (text.ends_with('\n')) text.pop_back();
     if (plain) {
       words.plain = std::move(text);
       words.has_plain = true;
       words.flowed = parameter(object, "format") == "flowed";
       words.delsp = parameter(object, "delsp") == "yes";
+      if (out_.protection.empty() && has_cipher(words.plain)) out_.protection = "encrypted";
       if (take_clear_signature(words.plain) && out_.protection.empty()) out_.protection = "signed";
     } else {
       words.html = std::move(text);
@@ -336,6 +377,7 @@ class Body {
   std::uint64_t kept_ = 0;
   std::size_t quoted_ = 0;
   std::uint32_t attributions_ = 0;
+  Thread returned_;  // by the report at hand
 };
 
 }  // namespace

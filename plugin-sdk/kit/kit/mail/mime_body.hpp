@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "kit/mail/quotes.hpp"
+#include "kit/mail/threads.hpp"
 #include "voxbus/channel.hpp"
 
 typedef struct _GMimeObject GMimeObject;
@@ -38,6 +39,9 @@ struct MailBody {
   std::vector<Attachment> kept;  // those handed over
   Json report;                   // what a delivery or disposition report says, else null
   std::string protection;        // "encrypted", "signed" or nothing
+  Thread reported;               // the mail that the report is about, as far as it is named
+  std::string charset;           // of the first text that declares one
+  std::string guessed;           // of the first text whose charset had to be guessed
 };
 
 inline constexpr std::size_t kMostFiles = 1024;
