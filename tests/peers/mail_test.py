@@ -5,6 +5,7 @@ Dovecot's agent deliver into a Maildir in which a person works over IMAP meanwhi
 import collections
 import concurrent.futures
 import contextlib
+import imaplib
 import io
 import os
 import pathlib
@@ -51,8 +52,11 @@ class Person:
     def read(self):
         imap = self.dovecot.imap()
         imap.create("Archive")
-        while not self.enough.wait(0.02):
-            self.look(imap)
+        try:
+            while not self.enough.wait(0.02):
+                self.look(imap)
+        except imaplib.IMAP4.abort as gone:  # nobody here ends the server: who did, it says itself
+            raise AssertionError(f"{gone}\n{(self.dovecot.folder / 'log').read_text(errors='replace')[-2000:]}") from gone
         imap.logout()
 
     def look(self, imap):
