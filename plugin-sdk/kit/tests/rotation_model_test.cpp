@@ -318,7 +318,9 @@ TEST(RotatedUnderTheReadersHands, LosesNoLine) {
   }
   given_up = true;
   exchange.join();
-  EXPECT_EQ(last_read, last_written) << "line " << last_read + 1 << " is missing";
+  EXPECT_EQ(last_read, last_written)
+      << "line " << last_read + 1 << " is missing, the newest read is " << *lines.rbegin()
+      << ", the place is " << cursor;
   EXPECT_EQ(last_written, kRotations * kLines);
   std::filesystem::remove_all(folder);
 }
