@@ -199,8 +199,7 @@ void run_export(const Common& common, const ExportOptions& options) {
     const auto parsed = parse_rfc3339(options.until);
     if (!parsed) throw Trouble{kMisused, "--until: " + parsed.error().message};
     until = *parsed;
-    const auto since = parse_rfc3339(options.since);
-    if (since && *since >= *until) throw Trouble{kMisused, "--until must be later than --since"};
+    if (*since >= *until) throw Trouble{kMisused, "--until must be later than --since"};
   }
   Connection connection(common);
   const auto earlier = find_earlier(options);

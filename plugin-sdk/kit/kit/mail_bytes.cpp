@@ -234,7 +234,7 @@ class Places {
  public:
   bool in_header() const { return in_header_; }
   // Of the header at hand, whole with its continuations.
-  void content_type(std::string value) {
+  void content_type(const std::string& value) {
     has_type_ = true;
     // A parser sees a NUL as the end, or as a blank where it was made one.
     for (const bool cut : {true, false}) {

@@ -52,6 +52,15 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
   std::size_t wrapped = 0;
   std::size_t end = i;
   std::string_view first_value;
+  const auto goes_on_with_recipients = [&](const QuoteLine& line) {
+    return wrapped < 20 && !seen.all() &&
+           (leading_blank(line.raw) > 0 || line.text.find('@') != line.text.npos ||
+            line.text.find(';') != line.text.npos);
+  };
+  const auto goes_on_with_subject = [&](std::size_t at) {
+    return wrapped == 0 && seen.has(HeaderRole::kSubject) && at + 1 < lines.size() &&
+           !lines[at + 1].blank && header_line(lines[at + 1].text).role != HeaderRole::kNone;
+  };
   for (std::size_t at = i; at < lines.size() && at - i < kMostHeaderLines; ++at) {
     const QuoteLine& line = lines[at];
     if (line.blank) {
@@ -86,15 +95,8 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
       if (colon != line.text.npos && colon < 48) {
         if (marked++ == 0) first_value = line.text.substr(colon + 1);
       }
-    } else if (seen.roles() > 0 && wrapped < 20 &&
-               (leading_blank(line.raw) > 0 || line.text.find('@') != line.text.npos ||
-                line.text.find(';') != line.text.npos) &&
-               !seen.all()) {
-      ++wrapped;  // of a list of recipients
-    } else if (seen.roles() > 0 && wrapped == 0 && seen.has(HeaderRole::kSubject) &&
-               at + 1 < lines.size() && !lines[at + 1].blank &&
-               header_line(lines[at + 1].text).role != HeaderRole::kNone) {
-      ++wrapped;  // of a long subject
+    } else if (seen.roles() > 0 && (goes_on_with_recipients(line) || goes_on_with_subject(at))) {
+      ++wrapped;
     } else {
       break;
     }

@@ -20,6 +20,7 @@
 #include "kit/mail/threads.hpp"
 #include "voxbus/channel.hpp"
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): GMime's own name
 typedef struct _GMimeObject GMimeObject;
 
 namespace voxbus::kit::mail {
