@@ -225,7 +225,8 @@ void add_tail(CLI::App& app, Common& common) {
       ->add_option("--from", options->from,
                    "now, beginning, a sequence, or a time as 2026-11-22T10:00:00Z")
       ->capture_default_str();
-  command->add_option("--limit", options->limit, "Stop after so many")->check(CLI::PositiveNumber);
+  command->add_option("--limit", options->limit, "Stop after so many")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   options->filter.declare(*command);
   command->add_flag("--json", common.json, "CloudEvents, one per line");
   command->callback(

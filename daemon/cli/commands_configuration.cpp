@@ -263,7 +263,7 @@ void add_try(CLI::App& app, Common& common) {
                       "Start after this cursor, in Base64 as the last run printed it");
   command->add_option("--region", options->region, "Country of phone numbers without one, as US");
   command->add_option("--limit", options->limit, "Stop after so many items")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   command->add_flag("--trust", options->trust, "Load it whoever may write the file");
   command->add_flag("--follow", options->follow, "Go on after the first poll, until Ctrl-C");
   command->add_flag("--json", common.json, "One JSON object per line");

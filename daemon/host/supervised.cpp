@@ -43,11 +43,9 @@ Supervised::Supervised(const config::Channel& channel, Surroundings& surrounding
 }
 
 bool Supervised::change(Level level, std::string reason, std::string remedy) {
-  bool moved = false;
   const bool news = status_.with([&](ChannelStatus& status) {
-    moved = status.level != level;
-    const bool changed = moved || status.reason != reason;
-    if (moved) status.since = around_.clock->now();
+    const bool changed = status.level != level || status.reason != reason;
+    if (status.level != level) status.since = around_.clock->now();
     status.level = level;
     status.reason = reason;
     status.remedy = remedy;
@@ -71,7 +69,7 @@ bool Supervised::change(Level level, std::string reason, std::string remedy) {
       break;
   }
   if (around_.on_change) around_.on_change(status());
-  return moved;
+  return true;
 }
 
 void Supervised::note_log(const LogLine& line) {
@@ -95,7 +93,7 @@ void Supervised::note_log(const LogLine& line) {
 }
 
 void Supervised::note_poll(const Outcome& outcome) {
-  // What the probe found is of the level before.
+  // What the probe found is of the state before.
   if (judge_poll(outcome)) ask_probe();
 }
 

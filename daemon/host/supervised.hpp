@@ -68,7 +68,7 @@ class Supervised {
   [[nodiscard]] const config::Channel& channel() const { return channel_; }
 
  protected:
-  // Whether the level is another one.
+  // Whether the level or its reason is another one.
   bool change(Level level, std::string reason = {}, std::string remedy = {});
   template<class Action>
   void amend(Action&& action) {

@@ -166,6 +166,7 @@ class Channels(unittest.TestCase):
             with self.subTest("a folder in its place", channel=channel):
                 path.mkdir()
                 wait_for(lambda: "is not a regular file" in self.daemon.channel_status(channel)["reason"], "it is said")
+                probes(channel, "Is a directory")
                 path.rmdir()
         calls.write_text(cdr(2))
         mbox.write_bytes(b"From nora@example.org Sun Nov 22 10:00:00 2026\n" + mail("2@example.org", "Two", "x") + b"\n")

@@ -332,6 +332,10 @@ class Configured(unittest.TestCase):
         self.assertIn("poll_every", said)
         self.assertIn("exactly one of 'maildir', 'mbox', 'imap' and 'pop3' is to be set", said)
 
+    def test_a_limit_of_none_is_refused_in_words_that_can_be_read(self):
+        for limit in ("0", "-1"):
+            self.assertIn(f"Value {limit} not in range 1 to 1000000000\n", self.fails("tail", "--limit", limit, code=2))
+
     def test_check_announces_a_new_origin(self):
         for file in ("one", "two"):
             (self.daemon.folder / file).write_text(cdr(1))
