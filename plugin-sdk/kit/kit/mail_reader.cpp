@@ -14,6 +14,7 @@
 #include "kit/mail/mail_marks.hpp"
 #include "kit/mail/mime_body.hpp"
 #include "kit/mail/names_in_text.hpp"
+#include "kit/mail/quoted_headers.hpp"
 #include "kit/mail/threads.hpp"
 #include "kit/mail/words.hpp"
 #include "voxbus/text.hpp"
@@ -306,14 +307,17 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   Record& record = result.record;
   record.kind = Kind::kMail;
   GMimeObject* root = g_mime_message_get_mime_part(message.get());
-  mail::MailBody body = root ? mail::read_body(root, options.keep) : mail::MailBody{};
+  mail::Thread thread = mail::thread_of(object);
+  const bool repeats =
+      !thread.answered.empty() ||
+      mail::is_forward_subject(mail::decoded_header(raw_header(object, "Subject")));
+  mail::MailBody body = root ? mail::read_body(root, options.keep, repeats) : mail::MailBody{};
   // Programs that write raw bytes into a header write those of the body's charset.
   const std::string charset = body.charset.empty() ? body.guessed : body.charset;
   std::string guessed = body.guessed;
   record.title = mail::decoded_header(raw_header(object, "Subject"), charset, &guessed);
   record.language = mail::language_of(raw_header(object, "Content-Language"));
   read_author(message.get(), charset, options, record);
-  mail::Thread thread = mail::thread_of(object);
   // A report belongs to the mail that it is about, where its own headers name none.
   if (thread.answered.empty() && !body.reported.own.empty()) {
     thread.answered = body.reported.own;

@@ -90,40 +90,40 @@ bool nothing_but_blanks(std::string_view text) {
          trimmed(text).empty();
 }
 
-NewAndQuoted split_plain(const Words& words) {
+NewAndQuoted split_plain(const Words& words, bool repeats) {
   if (words.flowed) {
     const FlowedLines flowed = flowed_lines(words.plain, words.delsp);
-    return split_quotes(flowed.lines);
+    return split_quotes(flowed.lines, repeats);
   }
-  return split_quotes(plain_lines(words.plain));
+  return split_quotes(plain_lines(words.plain), repeats);
 }
 
-NewAndQuoted split_html(const Words& words) {
+NewAndQuoted split_html(const Words& words, bool repeats) {
   const HtmlLines read = html_lines(words.html);
-  return split_quotes(read.lines);
+  return split_quotes(read.lines, repeats);
 }
 
-NewAndQuoted split(const Words& words) {
+NewAndQuoted split(const Words& words, bool repeats) {
   const bool html = words.has_html && !nothing_but_blanks(words.html);
   if (!html || (words.has_plain && !nothing_but_blanks(words.plain) &&
                 !is_note_about_html(words.plain) && !quotes_by_markup(words.html))) {
-    return split_plain(words);
+    return split_plain(words, repeats);
   }
   if (!words.has_plain || nothing_but_blanks(words.plain) || is_note_about_html(words.plain)) {
-    NewAndQuoted read = split_html(words);
+    NewAndQuoted read = split_html(words, repeats);
     if (!read.text.empty() || !read.blocks.empty() || !words.has_plain) return read;
-    return split_plain(words);
+    return split_plain(words, repeats);
   }
-  NewAndQuoted plain = split_plain(words);
+  NewAndQuoted plain = split_plain(words, repeats);
   if (!plain.blocks.empty()) return plain;
-  NewAndQuoted rich = split_html(words);
+  NewAndQuoted rich = split_html(words, repeats);
   return rich.blocks.empty() ? plain : rich;
 }
 
 // Goes through the parts and gathers words and files.
 class Body {
  public:
-  explicit Body(const KeepFiles& keep) : keep_{keep} {}
+  Body(const KeepFiles& keep, bool repeats) : keep_{keep}, repeats_{repeats} {}
 
   void walk(GMimeObject* object) {
     if (GMIME_IS_MULTIPART(object)) {
@@ -138,7 +138,7 @@ class Body {
   MailBody finish() && {
     for (Words& words : words_) {
       take_files(words);
-      append(split(words));
+      append(split(words, repeats_));
       words = {};
     }
     return std::move(out_);
@@ -372,6 +372,7 @@ class Body {
   }
 
   const KeepFiles& keep_;
+  const bool repeats_;
   std::vector<Words> words_;
   MailBody out_;
   std::uint64_t kept_ = 0;
@@ -382,8 +383,8 @@ class Body {
 
 }  // namespace
 
-MailBody read_body(GMimeObject* root, const KeepFiles& keep) {
-  Body body{keep};
+MailBody read_body(GMimeObject* root, const KeepFiles& keep, bool repeats) {
+  Body body{keep, repeats};
   body.walk(root);
   return std::move(body).finish();
 }

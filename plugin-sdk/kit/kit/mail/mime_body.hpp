@@ -48,6 +48,7 @@ struct MailBody {
 inline constexpr std::size_t kMostFiles = 1024;
 inline constexpr std::size_t kMostWords = 1 << 20;  // bytes of new words, and of quoted ones
 
-MailBody read_body(GMimeObject* root, const KeepFiles& keep);
+// `repeats`: the mail's headers say that it answers or forwards another.
+MailBody read_body(GMimeObject* root, const KeepFiles& keep, bool repeats);
 
 }  // namespace voxbus::kit::mail

@@ -355,6 +355,11 @@ constexpr Words kForwardEnds[] = {"end of forwarded",
                                   "iletilen mesajın sonu",
                                   "転送メッセージの終わり"};
 
+constexpr Words kForwardPrefixes[] = {
+    "fwd",  "fw",    "wg",  "tr",  "rv",         "enc", "i",   "doorst", "vb",
+    "vs",   "vl",    "pd",  "trs", "továbbítás", "fs",  "yml", "转发",   "轉寄",
+    "전달", "הועבר", "πρθ", "Πρθ", "ΠΡΘ",        "İlt", "ilt", "i̇lt"};
+
 bool holds(const std::unordered_set<Words>& set, Words word) { return set.contains(word); }
 
 }  // namespace
@@ -366,6 +371,12 @@ std::span<const Words> original_phrases() { return kOriginals; }
 std::span<const Words> forward_phrases() { return kForwards; }
 
 std::span<const Words> forward_ends() { return kForwardEnds; }
+
+bool is_forward_prefix(Words token) {
+  static const std::unordered_set<Words> kSet{std::begin(kForwardPrefixes),
+                                              std::end(kForwardPrefixes)};
+  return holds(kSet, token);
+}
 
 bool is_between_date_and_name(Words token) {
   static const std::unordered_set<Words> kSet{std::begin(kBetween), std::end(kBetween)};

@@ -40,6 +40,8 @@ std::span<const std::string_view> original_phrases();
 std::span<const std::string_view> forward_phrases();
 // "end of forwarded message", between dashes: how the line begins that ends it.
 std::span<const std::string_view> forward_ends();
+// "fwd", "wg": what the subject of a forwarded mail begins with, before a colon.
+bool is_forward_prefix(std::string_view lower_token);
 
 // "sent from my", "von meinem": how a device's line begins, and "gesendet": how it ends.
 std::span<const std::string_view> device_begins();

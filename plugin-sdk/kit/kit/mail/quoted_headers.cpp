@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kit/mail/quoted_headers.hpp"
 
+#include <algorithm>
+
 #include "kit/mail/attribution.hpp"
 #include "kit/mail/names_in_text.hpp"
 #include "kit/mail/words.hpp"
@@ -54,6 +56,12 @@ bool is_header_row(std::string_view line, std::string& author) {
     }
   }
   return false;
+}
+
+bool is_forward_subject(std::string_view subject) {
+  subject = trimmed_left(subject.substr(0, 64));
+  const std::size_t end = std::min(subject.find(':'), subject.find(kWideColon));
+  return end != subject.npos && is_forward_prefix(lower_ascii(trimmed(subject.substr(0, end))));
 }
 
 Announcement announcement(std::string_view line) {

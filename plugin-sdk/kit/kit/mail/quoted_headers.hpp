@@ -21,6 +21,9 @@ HeaderLine header_line(std::string_view line);
 // All headers in one line: "From: A Sent: B To: C Subject: D". The author and true, or false.
 bool is_header_row(std::string_view line, std::string& author);
 
+// "Fwd: …", "WG: …": the mail with this subject forwards another.
+bool is_forward_subject(std::string_view subject);
+
 enum class Announcement { kNone, kOriginal, kForward, kEnd, kRule };
 // "-----Original Message-----", "Begin forwarded message:", "--- End forwarded message ---",
 // "__________".

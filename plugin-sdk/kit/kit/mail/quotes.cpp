@@ -24,8 +24,8 @@ constexpr int kMostLooks = 20'000;
 // Goes through the lines once and sends each to the text, to a block, or nowhere.
 class Splitter {
  public:
-  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites)
-      : lines_{std::move(lines)}, cites_{cites} {
+  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites, bool repeats)
+      : lines_{std::move(lines)}, cites_{cites}, repeats_{repeats} {
     next_filled_.resize(lines_.size() + 1, lines_.size());
     for (std::size_t i = lines_.size(); i-- > 0;) {
       next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
@@ -130,7 +130,7 @@ class Splitter {
   // Web forms write headers as well, above what their user wrote now. A program that quotes with
   // no more than a date stands below an answer and names mailboxes.
   bool is_own_form(std::size_t i, const HeaderBlock& block) const {
-    if (depth_of(lines_[i]) > 0) return false;
+    if (repeats_ || depth_of(lines_[i]) > 0) return false;
     const std::size_t next = next_filled(i + block.lines);
     if (next < lines_.size() && lines_[next].depth > lines_[i].depth) return false;
     return !(has_own_ && block.addressed && block.to);
@@ -430,6 +430,7 @@ class Splitter {
 
   std::vector<QuoteLine> lines_;
   const std::vector<std::string>& cites_;
+  const bool repeats_;
   std::vector<std::size_t> next_filled_;
   std::size_t last_unmarked_ = 0;  // the last line that has words and no mark
   NewAndQuoted out_;
@@ -474,8 +475,8 @@ MailLines plain_lines(std::string_view text) {
   return out;
 }
 
-NewAndQuoted split_quotes(const MailLines& lines) {
-  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites}.split();
+NewAndQuoted split_quotes(const MailLines& lines, bool repeats) {
+  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites, repeats}.split();
   out.cut = out.cut || lines.cut;
   return out;
 }

@@ -12,8 +12,9 @@
 // - A signature leaves the text and is kept beside it, because phone numbers stand there. Lines of
 //   devices ("Sent from my …") and footers of lists are nobody's words and are dropped.
 // - "From", "Date", "To", "Subject" without a line, a mark or a "Sent", which only mail programs
-//   write, are a quoted mail's header only below own words and with mailboxes: web forms write the
-//   same above what somebody wrote now, and words that are lost weigh more than words too many.
+//   write, are a quoted mail's header where the mail's own headers say that it answers or forwards
+//   another; else only below own words and with mailboxes: web forms write the same above what
+//   somebody wrote now, and words that are lost weigh more than words too many.
 // - "-- " begins a signature; "--" only where nothing else can follow, because people part their
 //   thoughts with it.
 // - A blank line between two quoted ones parts no block: what parts them is an answer, another
@@ -69,6 +70,7 @@ inline constexpr std::size_t kMostSignature = 4096;  // bytes
 // The lines of plain text; the text outlives them.
 MailLines plain_lines(std::string_view text);
 
-NewAndQuoted split_quotes(const MailLines& lines);
+// `repeats`: the mail's own headers say that it answers or forwards another.
+NewAndQuoted split_quotes(const MailLines& lines, bool repeats = false);
 
 }  // namespace voxbus::kit::mail
