@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <functional>
 #include <map>
 #include <sstream>
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxFile = 1 << 20;
 constexpr std::size_t kMaxNodes = 100'000;
+constexpr std::size_t kMaxRepeated = 20;  // keys told to stand twice
 
 // Ends the parse from inside an event; caught where the parse was begun.
 struct Refused {
@@ -27,7 +29,10 @@ struct Refused {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(Node& root) : root_(root) {}
+  // `report` hears of keys that stand twice: the first counts, so that the rest of the file is
+  // judged as well.
+  TreeBuilder(Node& root, std::function<void(const Refused&)> report)
+      : root_(root), report_(std::move(report)) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -62,6 +67,7 @@ class TreeBuilder final : public YAML::EventHandler {
   struct Open {
     Node node;
     std::optional<Node::Member> pending{};  // a key whose value has not come yet
+    bool drops_pending = false;             // the key stood before
     std::map<std::string, int> lines{};     // of the keys so far
   };
 
@@ -92,20 +98,26 @@ class TreeBuilder final : public YAML::EventHandler {
     } else if (!parent.pending) {
       if (node.kind != Node::Kind::scalar) throw Refused{node.mark, "a key must be a word", ""};
       if (const auto [earlier, added] = parent.lines.emplace(node.scalar, node.mark.line); !added) {
-        throw Refused{node.mark, "key '" + utf8_repaired(node.scalar) + "' stands twice",
-                      "the first is in line " + std::to_string(earlier->second)};
+        const Refused twice{node.mark, "key '" + utf8_repaired(node.scalar) + "' stands twice",
+                            "the first is in line " + std::to_string(earlier->second)};
+        if (++repeated_ == kMaxRepeated) throw twice;
+        report_(twice);
+        parent.drops_pending = true;
       }
       parent.pending = Node::Member{std::move(node.scalar), node.mark, {}};
     } else {
       parent.pending->value = std::move(node);
-      parent.node.members.push_back(std::move(*parent.pending));
+      if (!parent.drops_pending) parent.node.members.push_back(std::move(*parent.pending));
       parent.pending.reset();
+      parent.drops_pending = false;
     }
   }
 
   Node& root_;
   std::vector<Open> open_;
   std::size_t count_ = 0;
+  std::size_t repeated_ = 0;
+  std::function<void(const Refused&)> report_;
 };
 
 // Most files that cannot be read belong to somebody else; but not all.
@@ -163,20 +175,23 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
     document.report(problems, {}, "is not UTF-8 text");
     return std::nullopt;
   }
+  const auto report_refused = [&](const Refused& refused) {
+    document.report_key(problems, refused.mark, refused.message, refused.remedy);
+  };
   try {
     std::istringstream stream(document.text_);
     YAML::Parser parser(stream);
-    TreeBuilder builder(document.root_);
+    TreeBuilder builder(document.root_, report_refused);
     const bool any = parser.HandleNextDocument(builder);
     Node second;
-    TreeBuilder rest(second);
+    TreeBuilder rest(second, report_refused);
     if (any && parser.HandleNextDocument(rest)) {
       document.report(problems, second.mark, "a second document begins here",
                       "one file holds one document");
       return std::nullopt;
     }
   } catch (const Refused& refused) {
-    document.report_key(problems, refused.mark, refused.message, refused.remedy);
+    report_refused(refused);
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     if (is_indented_by_tab(document.line(error.mark.line + 1))) {

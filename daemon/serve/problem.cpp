@@ -31,6 +31,8 @@ Form form_of(Slug slug) {
       return {"gone", "This is no longer held", 410};
     case Slug::too_large:
       return {"too-large", "The request is too large", 413};
+    case Slug::timeout:
+      return {"timeout", "The request did not come in time", 408};
     case Slug::header_too_large:
       return {"header-too-large", "The header of the request is too large", 431};
     case Slug::unsupported_media:

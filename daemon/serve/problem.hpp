@@ -20,6 +20,7 @@ enum class Slug {
   not_found,
   method_not_allowed,
   not_acceptable,
+  timeout,
   conflict,
   gone,
   too_large,

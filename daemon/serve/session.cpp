@@ -57,7 +57,11 @@ struct Session::Head {
 };
 
 Session::Session(Core& core, Socket socket, Peer peer)
-    : core_(core), stream_(std::move(socket)), peer_(std::move(peer)), buffer_(kMaxBuffer) {
+    : core_(core),
+      stream_(std::move(socket)),
+      deadline_(stream_.get_executor()),
+      peer_(std::move(peer)),
+      buffer_(kMaxBuffer) {
   (peer_.by_unix_socket ? core_.unix_connections : core_.tcp_connections) += 1;
   core_.connections = core_.tcp_connections + core_.unix_connections;
 }
@@ -114,12 +118,37 @@ asio::awaitable<bool> Session::wait_for_request(bool first) {
   co_return true;
 }
 
+void Session::begin_deadline() {
+  late_ = false;
+  stream_.expires_never();
+  deadline_.expires_after(core_.options.request_within);
+  deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& code) {
+    const auto self = weak.lock();
+    // Queued already when it was begun anew or ended: it is not over then.
+    if (code || !self || self->deadline_.expiry() > asio::steady_timer::clock_type::now()) return;
+    self->late_ = true;
+    self->stream_.cancel();
+  });
+}
+
+void Session::end_deadline() { deadline_.expires_at(asio::steady_timer::time_point::max()); }
+
+asio::awaitable<bool> Session::refuse_late(const Head& head) {
+  co_return co_await refuse(
+      problem(Slug::timeout, "the request was not whole within " +
+                                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(
+                                                    core_.options.request_within)
+                                                    .count()) +
+                                 " seconds"),
+      head, true);
+}
+
 asio::awaitable<bool> Session::serve_one() {
   http::request_parser<http::string_body> parser;
   parser.header_limit(static_cast<std::uint32_t>(core_.options.header_bytes));
   parser.body_limit(core_.options.body_bytes);
   // One limit for head and body together, however slowly they trickle in.
-  stream_.expires_after(core_.options.request_within);
+  begin_deadline();
   boost::system::error_code code;
   Head head;
   origin_.clear();
@@ -142,6 +171,7 @@ asio::awaitable<bool> Session::serve_one() {
     co_return co_await refuse(problem(Slug::bad_request, "this is not HTTP: " + code.message()),
                               head, true);
   }
+  if (late_) co_return co_await refuse_late(head);
   if (code) co_return false;
 
   const auto& message = parser.get();
@@ -204,7 +234,7 @@ asio::awaitable<bool> Session::serve_one() {
   if (has_body) {
     if (beast::iequals(field(message, http::field::expect).value_or(""), "100-continue")) {
       if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
-      stream_.expires_after(core_.options.request_within);
+      begin_deadline();
     }
     co_await http::async_read(stream_, buffer_, parser,
                               asio::redirect_error(asio::use_awaitable, code));
@@ -219,11 +249,12 @@ asio::awaitable<bool> Session::serve_one() {
           problem(Slug::bad_request, "the body is not as HTTP wants it: " + code.message()), head,
           true);
     }
+    if (late_) co_return co_await refuse_late(head);
     if (code) co_return false;
     request.body = std::move(parser.get().body());
   }
   // From here on the limits are those of what the request asks for.
-  stream_.expires_never();
+  end_deadline();
   log::debug("{} {} {}", request.actor.empty() ? peer_.remote : request.actor, request.method,
              view(message.target()));
   request.peer_closed = [this] { return closed_ || peer_closed(); };
@@ -251,6 +282,7 @@ asio::awaitable<Answer> Session::handle(const Route& route, Request request) {
 
 // Answers a request that is not served. A body that was not read makes the connection useless.
 asio::awaitable<bool> Session::refuse(Answer answer, const Head& head, bool body_unread) {
+  end_deadline();
   const bool keep = head.keep_alive && !body_unread;
   const bool sent = co_await send(std::move(answer), keep, head.without_body);
   if (sent && !keep) co_await linger();

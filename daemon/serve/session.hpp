@@ -62,11 +62,18 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] asio::awaitable<Answer> handle(const Route& route, Request request);
   [[nodiscard]] asio::awaitable<void> linger();
   void leave_idle();
+  // The request that has begun must be whole by then; else its reading ends and late_ is true.
+  void begin_deadline();
+  void end_deadline();
+  [[nodiscard]] asio::awaitable<bool> refuse_late(const Head& head);
   [[nodiscard]] std::string head_of(const Answer& answer, bool keep_alive,
                                     std::optional<std::size_t> length) const;
 
   Core& core_;
   beast::basic_stream<asio::generic::stream_protocol> stream_;
+  // Apart from the stream's own limits: when those are over the stream is closed without a word.
+  asio::steady_timer deadline_;
+  bool late_ = false;
   Peer peer_;
   beast::flat_buffer buffer_;
   std::string token_;

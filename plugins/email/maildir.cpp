@@ -23,6 +23,7 @@ constexpr auto kTryAgain = 30s;
 // How long a file must not have been written to, where it was not moved in whole.
 constexpr auto kSettle = 300ms;
 constexpr auto kSettleEmpty = 60s;
+constexpr auto kMayGrow = 10min;
 constexpr const char* kParts[] = {"new", "cur"};  // in this order: mails move from new to cur
 
 class Descriptor {
@@ -39,16 +40,29 @@ class Descriptor {
   int fd_;
 };
 
+std::chrono::nanoseconds moment(const timespec& time) {
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+}
+
+std::chrono::nanoseconds age_of(const struct stat& info) {
+  return std::chrono::system_clock::now().time_since_epoch() - moment(info.st_mtim);
+}
+
 // A file that was moved in was changed by that after it was written. One that is written where it
-// stays, was not; and clocks that tell a later time than ours (of a file server) tell nothing.
+// stays, was not.
+bool is_written_in_place(const struct stat& info) {
+  return moment(info.st_ctim) <= moment(info.st_mtim);
+}
+
+// Clocks that tell a later time than ours (of a file server) tell nothing.
 bool may_still_be_written(const struct stat& info) {
-  const auto moment = [](const timespec& time) {
-    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
-  };
-  const auto written = moment(info.st_mtim);
-  if (moment(info.st_ctim) > written) return false;
-  const auto age = std::chrono::system_clock::now().time_since_epoch() - written;
-  return age >= 0s && age < (info.st_size == 0 ? kSettleEmpty : kSettle);
+  const auto age = age_of(info);
+  return is_written_in_place(info) && age >= 0s &&
+         age < (info.st_size == 0 ? kSettleEmpty : kSettle);
+}
+
+bool may_grow(const struct stat& info) {
+  return is_written_in_place(info) && age_of(info) < kMayGrow;
 }
 
 bool is_same(const struct stat& a, const struct stat& b) {
@@ -219,8 +233,11 @@ void Maildir::absorb_events() {
         [&](const Folder& candidate) { return candidate.path == event.folder.parent_path(); });
     if (folder == folders_.end()) continue;
     const MailKey key = MailKey::of(folder->name, event.name);
-    if (event.written) seen_.remove(key);
-    if (!seen_.contains(key)) found.push_back({key, event.folder.string() + '/' + event.name});
+    // A mail that only moves keeps its name; under the name of another it is no longer that one.
+    const bool replaced = event.moved && MailKey::of(folder->name, event.moved_from) != key;
+    if (event.written || replaced) seen_.remove(key);
+    if (!seen_.contains(key))
+      found.push_back({key, event.folder.string() + '/' + event.name, event.written});
   }
   scan_now_ = scan_now_ || lost;
   add_to_backlog(std::move(found));
@@ -233,10 +250,14 @@ Batch Maildir::take(Context& context) {
     if (context.stopping()) return batch;
     const Entry entry = std::move(backlog_.front());
     backlog_.pop_front();
-    if (seen_.contains(entry.key)) continue;  // reported twice, as after new to cur
+    if (seen_.contains(entry.key)) {  // reported twice, as after new to cur
+      if (entry.closed) seen_.close(entry.key);
+      continue;
+    }
     const Taken taken = take_one(entry, batch, bytes, context);
     if (taken == Taken::kStopped) return batch;
     if (taken == Taken::kYes) seen_.add(entry.key);
+    if (taken == Taken::kOpen) seen_.add(entry.key, true);
   }
   return batch;
 }
@@ -264,6 +285,7 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
     return Taken::kNo;
   };
   if (may_still_be_written(info)) return later();
+  const Taken whole = !entry.closed && may_grow(info) ? Taken::kOpen : Taken::kYes;
   const auto size = static_cast<std::uint64_t>(info.st_size);
   const bool oversized = size > options_.max_item.bytes;
   std::string content(oversized ? std::min<std::uint64_t>(size, kChunk) : size, '\0');
@@ -281,12 +303,12 @@ Maildir::Taken Maildir::take_one(const Entry& entry, Batch& batch, std::size_t& 
   if (::fstat(file.get(), &after) != 0 || !is_same(info, after)) return later();
   bytes += content.size();
   if (!oversized) {
-    return add_mail(batch, content, options_, context) ? Taken::kYes : Taken::kStopped;
+    return add_mail(batch, content, options_, context) ? whole : Taken::kStopped;
   }
   auto id = digest_of(file.get(), context);
   if (!id) return Taken::kStopped;
   batch.items.push_back(oversized_item(std::move(*id), content, size, options_));
-  return Taken::kYes;
+  return whole;
 }
 
 // The id of a mail that is too large for memory; nothing when stop was asked for meanwhile.

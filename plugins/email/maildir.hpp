@@ -5,7 +5,8 @@
 //
 // A mail belongs into tmp until it is whole. One that is written where it will stay, as by cp, is
 // waited for: until it was quiet for a moment, and while it is empty a minute. Should it grow all
-// the same, it is brought once more, whole, under another id.
+// the same, or another file take its name, it is brought once more, whole, under another id; after
+// a restart as well, where it was written within kMayGrow before it was brought.
 #pragma once
 
 #include <chrono>
@@ -37,8 +38,9 @@ class Maildir final : public MailSource {
   struct Entry {
     MailKey key;
     std::string file;
+    bool closed = false;  // whoever wrote it was seen to be done
   };
-  enum class Taken { kYes, kNo, kStopped };
+  enum class Taken { kYes, kOpen, kNo, kStopped };  // kOpen: it may yet grow
 
   bool wanted(const std::string& folder) const;
   Result<std::vector<Folder>> find_folders();

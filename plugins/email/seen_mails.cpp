@@ -10,10 +10,14 @@
 namespace voxbus::email {
 namespace {
 
-// The cursor: this, then for each range the seconds and microseconds of its last mail in four bytes
-// each, that mail's hash and the sum of the range in eight each, all little-endian.
+// The cursor: a version, then for each range the seconds and microseconds of its last mail in four
+// bytes each, that mail's hash and the sum of the range in eight each, all little-endian. In the
+// second version a byte and as many hashes of open mails, of eight bytes each, stand before the
+// ranges; it is written only where there are some.
 constexpr std::string_view kVersion = "maildir1";
+constexpr std::string_view kVersionWithOpen = "maildir2";
 constexpr std::size_t kRangeBytes = 24;
+constexpr std::size_t kHashBytes = 8;
 
 std::uint64_t hash_of(std::string_view text, std::uint64_t hash) {
   for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ULL;
@@ -48,10 +52,18 @@ MailKey MailKey::of(std::string_view folder, std::string_view file_name) {
 
 bool SeenMails::load(std::string_view cursor) {
   known_.clear();
+  open_.clear();
   loaded_.clear();
+  loaded_open_.clear();
   if (cursor.empty()) return true;
-  if (!cursor.starts_with(kVersion)) return false;
+  const bool with_open = cursor.starts_with(kVersionWithOpen);
+  if (!with_open && !cursor.starts_with(kVersion)) return false;
   cursor.remove_prefix(kVersion.size());
+  if (with_open) {
+    const std::size_t count = cursor.empty() ? 0 : take_number(cursor, 1);
+    if (count == 0 || cursor.size() < count * kHashBytes) return false;
+    while (loaded_open_.size() < count) loaded_open_.push_back(take_number(cursor, kHashBytes));
+  }
   if (cursor.size() % kRangeBytes != 0) return false;
   while (!cursor.empty()) {
     Range range{};
@@ -66,7 +78,9 @@ bool SeenMails::load(std::string_view cursor) {
 }
 
 std::string SeenMails::cursor() const {
-  std::string out{kVersion};
+  std::string out{open_.empty() ? kVersion : kVersionWithOpen};
+  if (!open_.empty()) append_number(out, open_.size(), 1);
+  for (const std::uint64_t hash : open_) append_number(out, hash, kHashBytes);
   const std::size_t newest = std::min(known_.size(), kNewest * kNewestLength);
   const std::size_t older = known_.size() - newest;
   const std::size_t older_length = std::max<std::size_t>(1, (older + kOlder - 1) / kOlder);
@@ -102,7 +116,11 @@ void SeenMails::present(std::vector<MailKey> keys) {
     if (sum == range.sum) known.insert(known.end(), begin, end);
     begin = end;
   }
+  std::erase_if(known, [&](const MailKey& key) {
+    return std::find(loaded_open_.begin(), loaded_open_.end(), key.hash) != loaded_open_.end();
+  });
   loaded_.clear();
+  loaded_open_.clear();
   known_ = std::move(known);
 }
 
@@ -110,12 +128,19 @@ bool SeenMails::contains(const MailKey& key) const {
   return std::binary_search(known_.begin(), known_.end(), key);
 }
 
-void SeenMails::add(const MailKey& key) {
+void SeenMails::add(const MailKey& key, bool open) {
   const auto place = std::lower_bound(known_.begin(), known_.end(), key);
   if (place == known_.end() || *place != key) known_.insert(place, key);
+  close(key);
+  if (!open) return;
+  if (open_.size() == kMostOpen) open_.erase(open_.begin());
+  open_.push_back(key.hash);
 }
 
+void SeenMails::close(const MailKey& key) { std::erase(open_, key.hash); }
+
 void SeenMails::remove(const MailKey& key) {
+  close(key);
   const auto place = std::lower_bound(known_.begin(), known_.end(), key);
   if (place != known_.end() && *place == key) known_.erase(place);
 }

@@ -15,6 +15,9 @@
 // remembered. Cost: after a mail was deleted, moved away or put in with an old name while the
 // channel was down, one range is read again (8 mails among the newest 512, up to 1/192 of the
 // Maildir before them); and some 6 KiB of cursor with each batch from a large Maildir.
+//
+// A mail that somebody may still have been writing when it was brought is named in the cursor as
+// well, by its hash, and brought again after a restart: if it grew meanwhile, nobody saw it.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +46,7 @@ class SeenMails {
   static constexpr std::size_t kNewest = 64;       // ranges
   static constexpr std::size_t kNewestLength = 8;  // mails in each of them
   static constexpr std::size_t kOlder = 192;       // ranges
+  static constexpr std::size_t kMostOpen = 64;     // mails that may still be written
 
   // Takes what a cursor says; false when it was not made by cursor(). No names are known then: the
   // next present() finds them.
@@ -53,7 +57,10 @@ class SeenMails {
   void present(std::vector<MailKey> keys);
 
   bool contains(const MailKey& key) const;
-  void add(const MailKey& key);
+  // `open`: it may still be written; of more than kMostOpen the latest are kept.
+  void add(const MailKey& key, bool open = false);
+  // It is known to be whole now.
+  void close(const MailKey& key);
   void remove(const MailKey& key);
 
  private:
@@ -62,8 +69,10 @@ class SeenMails {
     std::uint64_t sum;
   };
 
-  std::vector<MailKey> known_;  // sorted
-  std::vector<Range> loaded_;   // what a cursor said, until the names are known
+  std::vector<MailKey> known_;       // sorted
+  std::vector<std::uint64_t> open_;  // hashes
+  std::vector<Range> loaded_;        // what a cursor said, until the names are known
+  std::vector<std::uint64_t> loaded_open_;
 };
 
 }  // namespace voxbus::email

@@ -29,6 +29,8 @@ Result<void> can_open(const std::filesystem::path& path, const char* act, bool f
   ::close(fd);
   if (code != 0) return cannot(act, path, code);
   if (folder != S_ISDIR(status.st_mode)) return cannot(act, path, folder ? ENOTDIR : EISDIR);
+  if (!folder && !S_ISREG(status.st_mode))
+    return Error::retry(path.string() + " is not a regular file");
   return {};
 }
 

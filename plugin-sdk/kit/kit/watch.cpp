@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace voxbus::kit {
 
@@ -52,6 +53,8 @@ std::vector<Watch::Event> Watch::take(bool& lost) {
   std::vector<Event> events;
   lost = !complete();
   if (fd_ < 0) return events;
+  std::uint32_t cookie = 0;  // of the last entry that was moved away, and its name
+  std::string moved_from;
   alignas(inotify_event) std::array<char, 64 * 1024> buffer;
   // Bounded: a folder that changes faster than this reads is looked at as a whole.
   for (int round = 0; round < 64; ++round) {
@@ -71,10 +74,20 @@ std::vector<Watch::Event> Watch::take(bool& lost) {
         lost = true;
         continue;
       }
-      events.push_back({folder->second, event.len ? std::string{name} : std::string{},
-                        (event.mask & (IN_CREATE | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE)) != 0,
-                        (event.mask & IN_ISDIR) != 0,
-                        (event.mask & (IN_MODIFY | IN_CLOSE_WRITE)) != 0});
+      Event& happened = events.emplace_back();
+      happened.folder = folder->second;
+      if (event.len > 0) happened.name = name;
+      happened.appeared =
+          (event.mask & (IN_CREATE | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE)) != 0;
+      happened.is_folder = (event.mask & IN_ISDIR) != 0;
+      happened.written = (event.mask & (IN_MODIFY | IN_CLOSE_WRITE)) != 0;
+      happened.moved = (event.mask & IN_MOVED_TO) != 0;
+      if (event.mask & IN_MOVED_FROM) {
+        cookie = event.cookie;
+        moved_from = happened.name;
+      } else if (happened.moved && event.cookie == cookie) {
+        happened.moved_from = std::exchange(moved_from, {});
+      }
     }
   }
   lost = true;

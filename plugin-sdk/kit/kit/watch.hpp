@@ -30,6 +30,9 @@ class Watch {
     bool appeared = false;  // created or moved in, or its content changed
     bool is_folder = false;
     bool written = false;  // its content changed
+    // Moved there; the name it had before, as far as that was in a watched folder.
+    bool moved = false;
+    std::string moved_from{};
   };
 
   // `fallback` is how long wait() waits at most where there is no inotify.

@@ -42,9 +42,12 @@ TEST_F(Access, SaysWhatHinders) {
   EXPECT_THAT(file.error().message, HasSubstr("Not a directory"));
 }
 
-TEST_F(Access, DoesNotWaitForAWriterOfAPipe) {
+TEST_F(Access, SaysThatAPipeIsNoFileAndDoesNotWaitForItsWriter) {
   ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
-  EXPECT_TRUE(can_read_file(folder_ / "pipe"));
+  const auto pipe = can_read_file(folder_ / "pipe");
+  ASSERT_FALSE(pipe);
+  EXPECT_THAT(pipe.error().message, HasSubstr("pipe is not a regular file"));
+  EXPECT_FALSE(pipe.error().is_permanent()) << "a file may yet take its place";
 }
 
 }  // namespace

@@ -91,6 +91,43 @@ TEST_F(Maildir, BringsAMailThatGrewOnceMore) {
   EXPECT_EQ(again.items[0].json().text("text"), "half and half");
 }
 
+TEST_F(Maildir, BringsAMailThatGrewWhileNobodyLookedOnceMore) {
+  const std::string words = mail("one", "half");
+  put(folder_ / "new" / "slow", words);
+  deliver(mail("whole"));
+  create();
+  harness_.on_waiting([](int) {});
+  std::vector<std::string> brought;
+  while (brought.size() < 2) {
+    for (const auto& title : titles(harness_.poll())) brought.push_back(title);
+  }
+  EXPECT_THAT(sorted(brought), ElementsAre("one", "whole"));
+  harness_.stop();
+  put(folder_ / "new" / "slow", " and half");
+  age(folder_ / "new" / "slow");  // nothing but the cursor says that it is worth a look
+  const Outcome again = harness_.drain();
+  ASSERT_THAT(titles(again), ElementsAre("one"));
+  EXPECT_EQ(again.items[0].json().text("text"), "half and half");
+  harness_.stop();
+  EXPECT_THAT(titles(harness_.drain()), IsEmpty()) << "it is whole by now";
+}
+
+// As by programs that write beside it and then let the new file take its place.
+TEST_F(Maildir, BringsAMailThatTookTheNameOfAnother) {
+  const std::string name = deliver(mail("one", "half"));
+  create();
+  EXPECT_THAT(titles(harness_.poll()), ElementsAre("one"));
+  harness_.on_waiting([&](int turn) {
+    if (turn != 1) return;
+    put(folder_ / "new" / ".part", mail("one", "half and half"));
+    age(folder_ / "new" / ".part");
+    std::filesystem::rename(folder_ / "new" / ".part", folder_ / "new" / name);
+  });
+  const Outcome again = harness_.poll();
+  ASSERT_THAT(titles(again), ElementsAre("one"));
+  EXPECT_EQ(again.items[0].json().text("text"), "half and half");
+}
+
 TEST_F(Maildir, SaysWhichFolderIsMissingAndReadsTheOthers) {
   make(".Sales");
   deliver(mail("one"), ".Sales");

@@ -104,11 +104,32 @@ TEST(SeenMails, ForgetNothingThatIsThereWhileTheProcessLives) {
   EXPECT_EQ(left_after_restart(seen.cursor(), all), 0u);
 }
 
+TEST(SeenMails, BringOpenOnesAgainUntilTheyAreClosed) {
+  SeenMails seen;
+  const auto all = keys(1'000);
+  for (const auto& key : all) seen.add(key);
+  const std::string closed = seen.cursor();
+  seen.add(all[17], true);
+  seen.add(all[500], true);
+  EXPECT_EQ(left_after_restart(seen.cursor(), all), 2u);
+  seen.present(all);
+  EXPECT_TRUE(seen.contains(all[17])) << "while the process lives it is told what grows";
+  seen.close(all[17]);
+  EXPECT_EQ(left_after_restart(seen.cursor(), all), 1u);
+  seen.remove(all[500]);
+  seen.add(all[500]);
+  EXPECT_EQ(seen.cursor(), closed);
+  for (const auto& key : all) seen.add(key, true);
+  EXPECT_EQ(left_after_restart(seen.cursor(), all), SeenMails::kMostOpen) << "bounded";
+  EXPECT_TRUE(seen.load(seen.cursor()));
+}
+
 TEST(SeenMails, RefuseACursorFromAnotherSource) {
   SeenMails seen;
   for (const std::string& cursor :
        {std::string{"17"}, std::string{"maildir1x"}, "maildir1" + std::string(48, '\xFF'),
-        "maildir1" + std::string(48, '\0')}) {
+        "maildir1" + std::string(48, '\0'), std::string{"maildir2"},
+        std::string{"maildir2\x02"} + std::string(8, 'x')}) {
     EXPECT_FALSE(seen.load(cursor)) << cursor;
   }
   EXPECT_TRUE(seen.load("maildir1"));

@@ -1,70 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the files of a configuration mean.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdlib>
-#include <ctime>
-#include <fstream>
 
-#include "../testing.hpp"
 #include "base/posix.hpp"
-#include "config/configuration.hpp"
+#include "config_fixture.hpp"
 
 namespace voxbus::config {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
-
-// A configuration folder that tests write like a person would.
-class ConfigurationTest : public testing::Test {
- protected:
-  ConfigurationTest() {
-    write("plugins/email.plugin.yaml", R"(id: org.voxbus.email
-name: email
-version: 0.1.0
-abi: {major: 0, minor: 1}
-isolation: [process]
-settings:
-  - {name: server, type: string, required: true, identity: true, help: Where the mail is}
-  - {name: user, type: string, identity: true}
-  - {name: password, type: string, secret: true}
-  - {name: port, type: integer, minimum: 1, maximum: 65535}
-  - {name: every, type: duration}
-  - {name: mode, type: choice, choices: [idle, poll]}
-)");
-    write("voxbus.yaml", "plugins: [" + (folder / "plugins").string() + "]\n");
-  }
-
-  void write(const std::string& name, const std::string& text) {
-    fs::create_directories((folder / name).parent_path());
-    std::ofstream(folder / name, std::ios::binary) << text;
-  }
-  void channel(const std::string& settings, const std::string& more = "") {
-    write("channels.d/support.yaml",
-          "channel: support\nplugin: email\n" + more + "settings:\n" + settings);
-  }
-  const Configuration& loaded() {
-    problems = {};
-    configuration = load(folder, problems);
-    return configuration;
-  }
-  std::string report() {
-    loaded();
-    std::string out;
-    for (const auto& problem : problems.list()) out += render(problem);
-    return out;
-  }
-
-  const test::Folder temporary;
-  const fs::path& folder = temporary.path();
-  Problems problems;
-  Configuration configuration;
-};
 
 TEST_F(ConfigurationTest, NothingAtAllIsHealthy) {
   Problems none;
@@ -322,77 +271,6 @@ TEST_F(ConfigurationTest, APluginIsNamedAndNotPointedTo) {
   }
 }
 
-TEST_F(ConfigurationTest, HostileYamlIsOneErrorInNoTime) {
-  std::string laughs = "a: &a [x]\n";
-  for (char c = 'b'; c <= 'j'; ++c) {
-    laughs += std::string(1, c) + ": &" + c + " [";
-    for (int i = 0; i < 9; ++i)
-      laughs += std::string(i ? "," : "") + '*' + static_cast<char>(c - 1);
-    laughs += "]\n";
-  }
-  const std::string deep = "listen: " + std::string(100'000, '[');
-  std::string merges = "x: &x {k: v}\n";
-  for (int i = 0; i < 1000; ++i) merges += "m" + std::to_string(i) + ": {<<: *x}\n";
-  for (const auto& text :
-       {laughs, std::string("a: &a [*a]\n"), deep, merges, std::string("listen: \"\xFF\"\n"),
-        std::string("listen: \0x\n", 11), std::string("listen: a\nlisten: b\n"),
-        std::string("a: 1\n---\nb: 2\n"), std::string("? [x]\n: y\n"), std::string(": : :\n- ]"),
-        std::string(2 << 20, '#')}) {
-    write("voxbus.yaml", text);
-    const auto begun = std::clock();
-    loaded();
-    const auto spent = std::clock() - begun;  // of this process: what else runs here does not count
-    EXPECT_TRUE(problems.fatal()) << text.substr(0, 40);
-    EXPECT_LT(spent, test::kSlowness * CLOCKS_PER_SEC / 10) << text.substr(0, 40);
-  }
-}
-
-TEST_F(ConfigurationTest, AnUnreadableMainFileBlamesNoChannelForItsPlugin) {
-  channel("  server: a\n");
-  write("voxbus.yaml", "plugins: [\n");
-  const auto text = report();
-  EXPECT_THAT(text, HasSubstr("voxbus.yaml"));
-  EXPECT_THAT(text, testing::Not(HasSubstr("no plugin")));
-}
-
-TEST_F(ConfigurationTest, ATabInTheIndentationIsCalledATab) {
-  write("voxbus.yaml", "journal:\n\tqueue: 8MiB\n");
-  const auto text = report();
-  EXPECT_THAT(text, HasSubstr("voxbus.yaml:2:1: not valid YAML: the line is indented by a tab"));
-  EXPECT_THAT(text, HasSubstr("indent it with spaces"));
-  write("voxbus.yaml", "journal:\n  queue: [\n");
-  EXPECT_THAT(report(), testing::Not(HasSubstr("tab")));
-}
-
-TEST_F(ConfigurationTest, WhatIsNoFileIsNotBlamedOnItsOwner) {
-  const auto file = folder / "channels.d" / "odd.yaml";
-  fs::create_directories(file);
-  EXPECT_THAT(report(),
-              AllOf(HasSubstr("put a file there"), testing::Not(HasSubstr("able to read"))));
-  fs::remove(file);
-  fs::create_symlink("nowhere.yaml", file);
-  EXPECT_THAT(report(),
-              AllOf(HasSubstr("the link leads nowhere"), testing::Not(HasSubstr("able to read"))));
-}
-
-// In its place nothing starts on defaults, and a reload stops no channel.
-TEST_F(ConfigurationTest, ALinkThatLeadsNowhereIsNotTakenForNothing) {
-  channel("  server: a\n  user: u\n");
-  fs::rename(folder / "channels.d", folder / "elsewhere");
-  fs::create_symlink("nowhere", folder / "channels.d");
-  EXPECT_THAT(report(), HasSubstr("channels.d: the link leads nowhere"));
-  EXPECT_TRUE(problems.fatal());
-  EXPECT_EQ(problems.list().size(), 1u) << "once";
-  fs::remove(folder / "channels.d");
-  write("channels.d", "");
-  EXPECT_THAT(report(), HasSubstr("channels.d: is no folder"));
-  fs::remove(folder / "channels.d");
-  fs::remove(folder / "voxbus.yaml");
-  fs::create_symlink("nowhere", folder / "voxbus.yaml");
-  EXPECT_THAT(report(), HasSubstr("the link leads nowhere: mend it"));
-  EXPECT_TRUE(problems.fatal());
-}
-
 TEST_F(ConfigurationTest, ABrokenManifestIsNotTakenForAMissingOne) {
   channel("  server: a\n");
   write("plugins/email.plugin.yaml", "id: [\n");
@@ -506,42 +384,6 @@ TEST_F(ConfigurationTest, WhatIsCountedOnlyMayHoldASecret) {
   const auto text = report();
   EXPECT_THAT(text, HasSubstr("and 10 more unknown settings for plugin 'email'"));
   EXPECT_THAT(text, testing::Not(HasSubstr("canary-secret")));
-}
-
-// The time that this thread computes for `text`, the least of three attempts: what else the machine
-// does is left out.
-std::chrono::nanoseconds cost_of(const std::string& text) {
-  auto least = std::chrono::nanoseconds::max();
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    const test::Folder folder;
-    std::ofstream(folder.path() / "voxbus.yaml") << text;
-    const auto now = [] {
-      timespec time{};
-      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-      return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-    };
-    Problems problems;
-    const auto begun = now();
-    (void)load(folder.path(), problems);
-    least = std::min(least, now() - begun);
-    EXPECT_TRUE(problems.fatal());
-  }
-  return least;
-}
-
-TEST(ConfigurationCost, GrowsWithTheFileAndNotWithItsSquare) {
-  const auto keys = [](int count) {
-    std::string text;
-    for (int i = 0; i < count; ++i) text += "key" + std::to_string(100'000 + i) + ": 1\n";
-    return text;
-  };
-  const auto words = [](int count) {
-    std::string text = "plugins:\n";
-    for (int i = 0; i < count; ++i) text += "- word" + std::to_string(100'000 + i) + "\n";
-    return text;
-  };
-  EXPECT_LT(cost_of(keys(40'000)) / cost_of(keys(10'000)), 8) << "16 is the square";
-  EXPECT_LT(cost_of(words(40'000)) / cost_of(words(10'000)), 8);
 }
 
 TEST_F(ConfigurationTest, NamesEachKnownKeyOnce) {

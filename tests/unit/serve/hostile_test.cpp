@@ -166,7 +166,7 @@ TEST_F(Hostile, AClientThatWaitsForContinueGetsIt) {
   EXPECT_EQ(connection.reply()->status, 201u);
 }
 
-TEST_F(Hostile, HalfARequestIsCutInTime) {
+TEST_F(Hostile, HalfARequestIsRefusedInTimeAndCut) {
   options.request_within = 300ms;
   start();
   auto header = connect(), body = connect(), silent = connect();
@@ -175,10 +175,25 @@ TEST_F(Hostile, HalfARequestIsCutInTime) {
       head("PUT", "/v1/consumers/a", "Content-Type: application/json\r\nContent-Length: 10\r\n") +
       "{");
   const test::Deadline deadline;
+  EXPECT_EQ(header.reply()->status, 408u);
+  const auto late = body.reply();
+  EXPECT_EQ(late->status, 408u);
+  EXPECT_EQ(late->text("type"), "urn:voxbus:problem:timeout");
   EXPECT_TRUE(header.closes(deadline));
   EXPECT_TRUE(body.closes(deadline));
   EXPECT_TRUE(silent.closes(deadline));
   expect_alive();
+}
+
+TEST_F(Hostile, TheLimitOfOneRequestIsNoneOfTheNext) {
+  options.request_within = 200ms;
+  start();
+  auto connection = connect();
+  for (const auto* path : {"/nowhere", "/healthz", "/nowhere", "/healthz"}) {
+    connection.say(head("GET", path));
+    EXPECT_EQ(connection.reply()->status, std::string_view(path) == "/healthz" ? 200u : 404u);
+    std::this_thread::sleep_for(250ms);  // longer than a request may take: it is over already
+  }
 }
 
 TEST_F(Hostile, TricklingBytesDoNotExtendTheLimit) {
