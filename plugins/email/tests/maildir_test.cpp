@@ -112,12 +112,23 @@ TEST_F(Maildir, BringsAMailThatGrewWhileNobodyLookedOnceMore) {
   EXPECT_THAT(titles(harness_.drain()), IsEmpty()) << "it is whole by now";
 }
 
+TEST_F(Maildir, BringsAMailThatWasClosedBeforeItWasReadNotAgain) {
+  create();
+  harness_.on_waiting([&](int turn) {
+    if (turn == 1) put(folder_ / "new" / "quick", mail("one"));
+  });
+  EXPECT_THAT(titles(harness_.poll()), ElementsAre("one"));
+  harness_.stop();
+  EXPECT_THAT(titles(harness_.drain()), IsEmpty());
+}
+
 // As by programs that write beside it and then let the new file take its place.
 TEST_F(Maildir, BringsAMailThatTookTheNameOfAnother) {
   const std::string name = deliver(mail("one", "half"));
   create();
   EXPECT_THAT(titles(harness_.poll()), ElementsAre("one"));
   harness_.on_waiting([&](int turn) {
+    if (turn == 2) harness_.stop();  // nothing came
     if (turn != 1) return;
     put(folder_ / "new" / ".part", mail("one", "half and half"));
     age(folder_ / "new" / ".part");
@@ -235,6 +246,15 @@ TEST_F(Maildir, BringsAMovedAndFlaggedMailOnlyOnce) {
   std::filesystem::rename(folder_ / "cur" / (one + ":2,"), folder_ / "cur" / (one + ":2,RS"));
   std::filesystem::rename(folder_ / "new" / two, folder_ / "cur" / (two + ":2,S"));
   EXPECT_THAT(titles(harness_.drain()), IsEmpty());
+  // While it is watched as well.
+  harness_.on_waiting([&](int turn) {
+    if (turn == 1) {
+      std::filesystem::rename(folder_ / "cur" / (two + ":2,S"), folder_ / "cur" / (two + ":2,ST"));
+    } else {
+      harness_.stop();
+    }
+  });
+  EXPECT_THAT(titles(harness_.poll()), IsEmpty());
 }
 
 TEST_F(Maildir, LosesNoMailThatMovesWhileItIsRead) {
