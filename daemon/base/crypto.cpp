@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+// The low-level SHA-256 is called deprecated and is what the EVP one calls; see Sha256::state_.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/crypto.hpp"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +15,9 @@
 #include "base/text.hpp"
 
 namespace voxbus {
+
+static_assert(sizeof(SHA256_CTX) == 112 && alignof(SHA256_CTX) <= 8, "see Sha256::state_");
+
 namespace {
 
 // OpenSSL fails here only when it is broken or out of memory; going on would store unsealed or
@@ -20,20 +26,10 @@ void must(int ok) {
   if (ok != 1) std::abort();
 }
 
-// Fetched once: looking an algorithm up by name costs more than hashing a kilobyte.
-const EVP_MD* sha256_algorithm() {
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return algorithm;
-}
+// Fetched once: looking an algorithm up by name costs more than sealing a kilobyte.
 const EVP_CIPHER* gcm_algorithm() {
   static const EVP_CIPHER* const algorithm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   return algorithm;
-}
-
-void add_length(EVP_MD_CTX* context, std::uint64_t length) {
-  unsigned char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(length >> (8 * i));
-  must(EVP_DigestUpdate(context, bytes, sizeof bytes));
 }
 
 const unsigned char* bytes_of(std::string_view text) {
@@ -42,35 +38,30 @@ const unsigned char* bytes_of(std::string_view text) {
 
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  must(EVP_DigestInit_ex2(context_, sha256_algorithm(), nullptr));
-}
-Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
+Sha256::Sha256() { must(SHA256_Init(state())); }
+SHA256state_st* Sha256::state() { return reinterpret_cast<SHA256_CTX*>(state_.data()); }
 
 Sha256& Sha256::add(std::string_view bytes) {
-  must(EVP_DigestUpdate(context_, bytes.data(), bytes.size()));
+  must(SHA256_Update(state(), bytes.data(), bytes.size()));
   return *this;
 }
-Sha256& Sha256::add_field(std::string_view bytes) {
-  add_length(context_, bytes.size());
-  return add(bytes);
-}
+Sha256& Sha256::add_field(std::string_view bytes) { return add_number(bytes.size()).add(bytes); }
 Sha256& Sha256::add_number(std::uint64_t number) {
-  add_length(context_, number);
+  unsigned char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(number >> (8 * i));
+  must(SHA256_Update(state(), bytes, sizeof bytes));
   return *this;
 }
 Digest Sha256::finish() {
   Digest digest;
-  unsigned length = 0;
-  must(EVP_DigestFinal_ex(context_, digest.data(), &length));
-  must(EVP_DigestInit_ex2(context_, sha256_algorithm(), nullptr));
+  must(SHA256_Final(digest.data(), state()));
+  must(SHA256_Init(state()));
   return digest;
 }
 
 Digest sha256(std::string_view bytes) { return Sha256().add(bytes).finish(); }
 
-Hmac::Hmac(std::string_view key)
-    : inner_(EVP_MD_CTX_new()), outer_(EVP_MD_CTX_new()), working_(EVP_MD_CTX_new()) {
+Hmac::Hmac(std::string_view key) {
   std::array<unsigned char, 64> block{};
   if (key.size() > block.size()) {
     const auto digest = sha256(key);
@@ -81,38 +72,27 @@ Hmac::Hmac(std::string_view key)
   auto inner_pad = block, outer_pad = block;
   for (auto& byte : inner_pad) byte ^= 0x36;
   for (auto& byte : outer_pad) byte ^= 0x5c;
-  must(EVP_DigestInit_ex2(inner_, sha256_algorithm(), nullptr));
-  must(EVP_DigestUpdate(inner_, inner_pad.data(), inner_pad.size()));
-  must(EVP_DigestInit_ex2(outer_, sha256_algorithm(), nullptr));
-  must(EVP_DigestUpdate(outer_, outer_pad.data(), outer_pad.size()));
-  must(EVP_MD_CTX_copy_ex(working_, inner_));
+  inner_.add(as_text(inner_pad));
+  outer_.add(as_text(outer_pad));
+  working_ = inner_;
   OPENSSL_cleanse(block.data(), block.size());
   OPENSSL_cleanse(inner_pad.data(), inner_pad.size());
   OPENSSL_cleanse(outer_pad.data(), outer_pad.size());
 }
-Hmac::~Hmac() {
-  EVP_MD_CTX_free(inner_);
-  EVP_MD_CTX_free(outer_);
-  EVP_MD_CTX_free(working_);
-}
 
 Hmac& Hmac::add_field(std::string_view bytes) {
-  add_length(working_, bytes.size());
-  must(EVP_DigestUpdate(working_, bytes.data(), bytes.size()));
+  working_.add_field(bytes);
   return *this;
 }
 Hmac& Hmac::add_number(std::uint64_t number) {
-  add_length(working_, number);
+  working_.add_number(number);
   return *this;
 }
 Digest Hmac::finish() {
-  Digest digest;
-  unsigned length = 0;
-  must(EVP_DigestFinal_ex(working_, digest.data(), &length));
-  must(EVP_MD_CTX_copy_ex(working_, outer_));
-  must(EVP_DigestUpdate(working_, digest.data(), digest.size()));
-  must(EVP_DigestFinal_ex(working_, digest.data(), &length));
-  must(EVP_MD_CTX_copy_ex(working_, inner_));
+  const auto inside = working_.finish();
+  working_ = outer_;
+  const auto digest = working_.add(as_text(inside)).finish();
+  working_ = inner_;
   return digest;
 }
 Mac Hmac::finish_short() {
@@ -131,10 +111,19 @@ Aead::~Aead() {
   EVP_CIPHER_CTX_free(opening_);
 }
 
+void Aead::next_nonce(unsigned char* out) {
+  if (used_nonces_ == nonces_.size()) {
+    random_bytes(nonces_.data(), nonces_.size());
+    used_nonces_ = 0;
+  }
+  std::memcpy(out, nonces_.data() + used_nonces_, kNonceSize);
+  used_nonces_ += kNonceSize;
+}
+
 std::string Aead::seal(const Key& key, std::string_view bound, std::string_view text) {
   std::string out(kNonceSize + text.size() + kTagSize, '\0');
   auto* bytes = reinterpret_cast<unsigned char*>(out.data());
-  random_bytes(bytes, kNonceSize);
+  next_nonce(bytes);
   int length = 0;
   must(EVP_EncryptInit_ex2(sealing_, nullptr, key.data(), bytes, nullptr));
   must(EVP_EncryptUpdate(sealing_, nullptr, &length, bytes_of(bound),

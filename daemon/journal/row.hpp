@@ -33,6 +33,7 @@ inline constexpr std::uint8_t kStateFlags = kWithdrawn | kQuarantined | kReceive
 
 inline constexpr std::uint8_t kPlain = 0;  // codecs: what was sealed
 inline constexpr std::uint8_t kZstd = 1;
+inline constexpr std::uint8_t kZstdDictionary = 2;  // a body, with body_dictionary()
 
 struct Header {
   model::Position position = 0;

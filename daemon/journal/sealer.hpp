@@ -2,9 +2,10 @@
 // Compresses and seals what a row carries, and opens it again. Contexts are kept between calls; one
 // object per thread.
 //
-// What is sealed under the row's key is the text, or its zstd frame where that is shorter (codec
-// 1). Bound to it, and so proved by it: 'B' + the canonical header for a body, 'E' + the evidence's
-// codec + the canonical header for evidence, 'C' + name, plugin and origin for a cursor.
+// What is sealed under the row's key is the text, or its zstd frame where that is shorter (codec 2
+// for bodies, which have a dictionary, and 1 for evidence; bodies of the first rows have it as
+// well). Bound to it, and so proved by it: 'B' + the canonical header for a body, 'E' + the
+// evidence's codec + the canonical header for evidence, 'C' + name, plugin and origin for a cursor.
 #pragma once
 
 #include <optional>
@@ -16,7 +17,9 @@
 #include "model/item.hpp"
 
 struct ZSTD_CCtx_s;
+struct ZSTD_CDict_s;
 struct ZSTD_DCtx_s;
+struct ZSTD_DDict_s;
 
 namespace voxbus::journal {
 
@@ -35,11 +38,12 @@ class Sealer {
                                         std::string_view cursor);
 
  private:
-  std::string_view pack(std::string_view text, std::uint8_t& codec);
+  std::string_view pack(std::string_view text, const ZSTD_CDict_s* dictionary, std::uint8_t& codec);
 
   Aead aead_;
   Sha256 hash_;
   ZSTD_CCtx_s* compressor_;
+  ZSTD_CDict_s* dictionary_;
   std::string packed_;  // kept for its capacity
   std::string bound_;
 };
@@ -65,6 +69,7 @@ class Opener {
 
   Aead aead_;
   ZSTD_DCtx_s* decompressor_;
+  ZSTD_DDict_s* dictionary_;
   std::string bound_;
 };
 

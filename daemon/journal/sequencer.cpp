@@ -228,7 +228,8 @@ Status Sequencer::store(Group& group, Work& work, const Decision& decision) {
   sealer_.seal(row, key, body_, evidence, chain_);
   chain_ = row.chain;
   group.index.natives.emplace_back(header.native, state);
-  if (header.author) group.index.authors.emplace_back(*header.author, header.key);
+  if (header.author && work.candidate.author_key != header.key)
+    group.index.authors.emplace_back(*header.author, header.key);
   return {};
 }
 

@@ -3,6 +3,7 @@
 // them. One thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -93,7 +94,7 @@ inline std::unique_ptr<journal::Journal> open_journal(const std::filesystem::pat
 // Returns when all are durable.
 inline void write_all(journal::Journal& journal, std::vector<model::Item> items,
                       std::size_t group) {
-  constexpr std::size_t kInFlight = 4;
+  const std::size_t kInFlight = std::max<std::size_t>(4, 4096 / group);
   Credit credit;
   const auto channel = journal.open_channel({"mail", "email", "o"}, {}, &credit);
   if (!channel) give_up(channel.error().message);
