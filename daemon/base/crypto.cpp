@@ -39,6 +39,7 @@ const unsigned char* bytes_of(std::string_view text) {
 }  // namespace
 
 Sha256::Sha256() { must(SHA256_Init(state())); }
+Sha256::~Sha256() { OPENSSL_cleanse(state_.data(), state_.size()); }
 SHA256state_st* Sha256::state() { return reinterpret_cast<SHA256_CTX*>(state_.data()); }
 
 Sha256& Sha256::add(std::string_view bytes) {

@@ -21,9 +21,8 @@ void append_members(std::string& out, std::string_view object) {
   out += ',';
   const auto at = out.size();
   out += inner;
-  for (std::size_t i = at; i < out.size(); ++i) {
-    if (out[i] == '\n' || out[i] == '\r') out[i] = ' ';
-  }
+  const auto is_break = [](char c) { return c == '\n' || c == '\r'; };
+  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(at), out.end(), is_break, ' ');
 }
 
 void append_envelope(std::string& out, TimePoint time, std::string_view schema) {

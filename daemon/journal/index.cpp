@@ -35,8 +35,9 @@ rocksdb::Options options() {
   table.whole_key_filtering = true;
   rocksdb::Options out;
   out.create_if_missing = true;
-  // What was written last lies in buckets by its whole key: nothing here is read in order, and an
-  // ordered list takes ten times as long to find a place in.
+  // What was written last lies in buckets by its whole key: nothing here is read in order, and to
+  // find a place in an ordered list takes several times as long. It is put in order by the thread
+  // that writes it to the disk.
   out.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(kKeyBytes));
   out.memtable_factory.reset(rocksdb::NewHashLinkListRepFactory(kBuckets));
   out.allow_concurrent_memtable_write = false;

@@ -21,7 +21,6 @@ constexpr std::size_t kSlotSize = 64;
 constexpr std::size_t kSealedKey = kNonceSize + kKeySize + kTagSize;
 constexpr std::size_t kBlockBytes = Keys::kBlockSlots * kSlotSize;
 constexpr std::string_view kErased = "GONE";
-constexpr std::size_t kMostKept = 4096;
 
 std::string bound_to(KeyId id) {
   std::string out = "voxbus key slot ";
@@ -207,7 +206,7 @@ Status Keys::erase(KeyId id) {
 }
 
 KeyState KeyRing::get(KeyId id, Key& out) {
-  if (const auto now = keys_.erasures(); now != erasures_ || entries_.size() >= kMostKept) {
+  if (const auto now = keys_.erasures(); now != erasures_ || entries_.size() >= most_) {
     entries_.clear();
     erasures_ = now;
   }

@@ -65,10 +65,10 @@ class Keys {
   std::atomic<std::uint64_t> erasures_{0};
 };
 
-// Keys lately used, unwrapped; bounded. One per thread.
+// Keys lately used, unwrapped; at most so many (some 80 bytes each). One per thread.
 class KeyRing {
  public:
-  explicit KeyRing(const Keys& keys) : keys_(keys) {}
+  explicit KeyRing(const Keys& keys, std::size_t most = 4096) : keys_(keys), most_(most) {}
   [[nodiscard]] KeyState get(KeyId id, Key& out);
 
  private:
@@ -77,6 +77,7 @@ class KeyRing {
     Key key;
   };
   const Keys& keys_;
+  std::size_t most_;
   Aead aead_;
   std::uint64_t erasures_ = 0;
   std::unordered_map<KeyId, Entry> entries_;

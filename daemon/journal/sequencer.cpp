@@ -14,6 +14,8 @@ namespace {
 
 // Slots beyond a group's need, for those that rotted before their first use.
 constexpr KeyId kSpareKeys = 64;
+// Of the authors who wrote last: to read one from the file takes as long as to seal a row.
+constexpr std::size_t kKeysKept = 32'768;
 
 Hmac keyed(const Keys& keys, std::string_view purpose) {
   return Hmac(as_text(keys.purpose(purpose)));
@@ -46,7 +48,7 @@ void refuse(std::vector<PendingFact>& facts, const Error& error) {
 Sequencer::Sequencer(Start start, const Keys& keys, const Index& index, KeyMaker& maker,
                      Shared& shared, std::size_t group_items, std::size_t group_bytes)
     : prefix_("urn:voxbus:" + start.installation + "/"),
-      ring_(keys),
+      ring_(keys, kKeysKept),
       decider_({start.last_position, start.last_recorded, start.next_key},
                [this](KeyId id) {
                  Key key;
