@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kit/mail/device_lines.hpp"
 #include "kit/mail/phrases.hpp"
 #include "kit/mail/words.hpp"
 
@@ -14,7 +15,6 @@ constexpr std::size_t kMostSignatureLines = 40;
 constexpr std::size_t kMostBareSignatureLines = 6;
 constexpr std::size_t kLongSignatureLine = 80;  // bytes
 constexpr int kFewestBlanksOfASentence = 3;
-constexpr std::size_t kLongestDeviceLine = 100;
 constexpr int kMostTrailers = 8;  // one below the other
 
 using Lines = std::vector<QuoteLine>;
@@ -60,36 +60,6 @@ bool says_footer(std::string_view line) {
   const std::string lower = lower_ascii(line);
   return std::any_of(footer_phrases().begin(), footer_phrases().end(),
                      [&](std::string_view phrase) { return lower.find(phrase) != lower.npos; });
-}
-
-bool is_device_line(std::string_view line) {
-  line = trimmed(line);
-  // "Envoyé de mon iPhone <https://…>": the link of an advertisement.
-  if (const std::size_t link = line.find("<http"); link != line.npos && line.ends_with('>')) {
-    line = trimmed_right(line.substr(0, link));
-  }
-  if (line.starts_with("**") || line.starts_with('*') || line.starts_with('_')) {
-    line.remove_prefix(line.find_first_not_of("*_") == line.npos ? line.size()
-                                                                 : line.find_first_not_of("*_"));
-  }
-  if (line.size() < 6 || line.size() > kLongestDeviceLine) return false;
-  const std::string lower = lower_ascii(line);
-  const auto begins = [&](std::string_view phrase) { return lower.starts_with(phrase); };
-  const bool known = std::any_of(device_begins().begin(), device_begins().end(), begins);
-  // A sentence of many words that ends with a stop is somebody's, whatever it begins with.
-  const auto blanks = static_cast<std::size_t>(std::count(lower.begin(), lower.end(), ' '));
-  if (known && lower.ends_with('?')) return false;
-  // K-9 writes whole sentences.
-  if (known) return !(lower.ends_with('.') && blanks > 7) || lower.find("k-9 mail") != lower.npos;
-  if (blanks > 7) return false;
-  static constexpr std::string_view kDevices[] = {"iphone",     "ipad",   "android",
-                                                  "outlook",    "galaxy", "blackberry",
-                                                  "smartphone", "handy",  "windows"};
-  const bool device =
-      std::any_of(std::begin(kDevices), std::end(kDevices),
-                  [&](std::string_view name) { return lower.find(name) != lower.npos; });
-  return device && std::any_of(device_ends().begin(), device_ends().end(),
-                               [&](std::string_view end) { return lower.ends_with(end); });
 }
 
 std::size_t without_blanks(const Lines& lines, std::size_t end) {
