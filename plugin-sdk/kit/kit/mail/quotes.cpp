@@ -24,8 +24,8 @@ constexpr int kMostLooks = 20'000;
 // Goes through the lines once and sends each to the text, to a block, or nowhere.
 class Splitter {
  public:
-  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites, bool repeats)
-      : lines_{std::move(lines)}, cites_{cites}, repeats_{repeats} {
+  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites, MailContext context)
+      : lines_{std::move(lines)}, cites_{cites}, context_{context} {
     next_filled_.resize(lines_.size() + 1, lines_.size());
     for (std::size_t i = lines_.size(); i-- > 0;) {
       next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
@@ -130,7 +130,7 @@ class Splitter {
   // Web forms write headers as well, above what their user wrote now. A program that quotes with
   // no more than a date stands below an answer and names mailboxes.
   bool is_own_form(std::size_t i, const HeaderBlock& block) const {
-    if (repeats_ || depth_of(lines_[i]) > 0) return false;
+    if (context_.repeats || depth_of(lines_[i]) > 0) return false;
     const std::size_t next = next_filled(i + block.lines);
     if (next < lines_.size() && lines_[next].depth > lines_[i].depth) return false;
     return !(has_own_ && block.addressed && block.to);
@@ -406,7 +406,7 @@ class Splitter {
   // Own lines end where a quote begins: what a mail program appended to them leaves.
   void close_own() {
     if (own_.empty()) return;
-    const OwnWords words = without_trailers(own_);
+    const OwnWords words = without_trailers(own_, context_.from_list);
     own_.clear();
     if (!words.signature.empty() && out_.signature.size() < kMostSignature) {
       out_.signature += (out_.signature.empty() ? "" : "\n") + words.signature;
@@ -430,7 +430,7 @@ class Splitter {
 
   std::vector<QuoteLine> lines_;
   const std::vector<std::string>& cites_;
-  const bool repeats_;
+  const MailContext context_;
   std::vector<std::size_t> next_filled_;
   std::size_t last_unmarked_ = 0;  // the last line that has words and no mark
   NewAndQuoted out_;
@@ -475,8 +475,8 @@ MailLines plain_lines(std::string_view text) {
   return out;
 }
 
-NewAndQuoted split_quotes(const MailLines& lines, bool repeats) {
-  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites, repeats}.split();
+NewAndQuoted split_quotes(const MailLines& lines, MailContext context) {
+  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites, context}.split();
   out.cut = out.cut || lines.cut;
   return out;
 }

@@ -70,7 +70,12 @@ inline constexpr std::size_t kMostSignature = 4096;  // bytes
 // The lines of plain text; the text outlives them.
 MailLines plain_lines(std::string_view text);
 
-// `repeats`: the mail's own headers say that it answers or forwards another.
-NewAndQuoted split_quotes(const MailLines& lines, bool repeats = false);
+// What the mail's own headers say of it.
+struct MailContext {
+  bool repeats = false;    // it answers or forwards another
+  bool from_list = false;  // it came by a mailing list, which may have put a footer below it
+};
+
+NewAndQuoted split_quotes(const MailLines& lines, MailContext context = {});
 
 }  // namespace voxbus::kit::mail

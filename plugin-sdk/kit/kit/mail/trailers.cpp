@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kit/mail/device_lines.hpp"
+#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/phrases.hpp"
 #include "kit/mail/words.hpp"
 
@@ -67,8 +68,82 @@ std::size_t without_blanks(const Lines& lines, std::size_t end) {
   return end;
 }
 
+// Whether somebody says of themself what a list says of others: "unsubscribe me", "my lists".
+bool has_first_person(std::string_view line) {
+  static constexpr std::string_view kWords[] = {
+      "i",   "i'm",  "i've", "me",   "my",  "we",  "our",  "ich", "mir", "mich", "mein",
+      "wir", "uns",  "je",   "j'ai", "moi", "mon", "nous", "yo",  "io",  "mio",  "eu",
+      "meu", "meus", "ik",   "mijn", "jag", "mig", "jeg",  "мне", "мой", "я",    "Я"};
+  const std::vector<Token> tokens = tokens_of(line.substr(0, 400));
+  return std::any_of(tokens.begin(), tokens.end(), [](const Token& token) {
+    return std::find(std::begin(kWords), std::end(kWords), bare(token.text)) != std::end(kWords);
+  });
+}
+
+// An address or a page that only a list's program has.
+bool names_list_program(std::string_view line) {
+  const std::string lower = lower_ascii(line.substr(0, 400));
+  static constexpr std::string_view kMarks[] = {"-leave@",
+                                                "-unsubscribe@",
+                                                "+unsubscribe@",
+                                                "unsubscribe-",
+                                                "-request@",
+                                                "-help@",
+                                                "-off@",
+                                                "-signoff@",
+                                                "majordomo@",
+                                                "listserv@",
+                                                "sympa@",
+                                                "/listinfo",
+                                                "/mailman",
+                                                "/unsub",
+                                                "/pipermail/",
+                                                "/d/msgid/",
+                                                "groups.google.com",
+                                                "groups.io",
+                                                "googlegroups.",
+                                                "/sympa/",
+                                                "/hyperkitty",
+                                                "lists.sourceforge",
+                                                "/unsubscribe"};
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [&](std::string_view mark) { return lower.find(mark) != lower.npos; });
+}
+
+// "users mailing list", "users mailing list -- users@…": Mailman's first line.
+bool is_list_title(std::string_view line) {
+  line = trimmed(line);
+  if (const std::size_t dashes = line.find(" -- "); dashes != line.npos)
+    line = line.substr(0, dashes);
+  const std::string lower = lower_ascii(line.substr(0, 100));
+  if (std::count(lower.begin(), lower.end(), ' ') > 3) return false;
+  return lower.ends_with("mailing list") || lower.ends_with("mailinglist") ||
+         lower.ends_with("mailing-list") || lower.ends_with("mailingliste");
+}
+
+// Nothing but an address or a page.
+bool is_only_address(std::string_view line) {
+  line = trimmed(line);
+  return line.find(' ') == line.npos &&
+         (line.find('@') != line.npos || line.find("://") != line.npos);
+}
+
+// Whether the lines of a footer can be nobody's words, whatever the mail's headers say.
+bool is_unmistakable(const Lines& lines, std::size_t begin, std::size_t end) {
+  bool program = false;
+  bool title = false;
+  bool address = false;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (lines[i].blank) continue;
+    program = program || names_list_program(lines[i].text);
+    title = title || is_list_title(lines[i].text);
+    address = address || is_only_address(lines[i].text);
+  }
+  return program || (title && address);
+}
+
 // The end of the lines before a footer that reaches to `end`; `end` when there is none.
-std::size_t without_footer(const Lines& lines, std::size_t end) {
+std::size_t without_footer(const Lines& lines, std::size_t end, bool from_list) {
   std::size_t found = end;
   bool says = false;
   std::size_t filled = 0;
@@ -103,8 +178,13 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
     }
     says = says || is_footer;
   }
+  if (found == end || (!from_list && !is_unmistakable(lines, found + 1, end))) return end;
+  const auto at = [&](std::size_t i) { return lines.begin() + static_cast<std::ptrdiff_t>(i); };
   // A separator of the end that frames the footer goes with it; one alone says nothing.
-  return found;
+  return std::any_of(at(found), at(end),
+                     [](const QuoteLine& line) { return has_first_person(line.text); })
+             ? end
+             : found;
 }
 
 std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
@@ -126,11 +206,11 @@ std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
 
 }  // namespace
 
-OwnWords without_trailers(const Lines& lines) {
+OwnWords without_trailers(const Lines& lines, bool from_list) {
   OwnWords out;
   std::size_t end = without_blanks(lines, lines.size());
   for (int rounds = 0; rounds < kMostTrailers; ++rounds) {
-    std::size_t less = without_blanks(lines, without_footer(lines, end));
+    std::size_t less = without_blanks(lines, without_footer(lines, end, from_list));
     // A rule of underscores alone is what is left above a quoted header.
     while (less > 0 && is_separator(lines[less - 1].text) &&
            lines[less - 1].text.find('_') != std::string_view::npos)

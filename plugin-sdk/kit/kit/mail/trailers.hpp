@@ -16,7 +16,8 @@ struct OwnWords {
   std::string signature;
 };
 
-// The run of lines between two quotes, or before, behind or without one.
-OwnWords without_trailers(const std::vector<QuoteLine>& lines);
+// The run of lines between two quotes, or before, behind or without one. `from_list`: the mail came
+// by a list; a footer of another is one only where it is unmistakable.
+OwnWords without_trailers(const std::vector<QuoteLine>& lines, bool from_list);
 
 }  // namespace voxbus::kit::mail
