@@ -55,7 +55,8 @@ ProgramMark program_mark(Tag tag, std::string_view attributes, const std::string
     meant.mark = LineMark::kAttribution;
   } else if (has_class(classes, "gmail_signature") || has_class(classes, "moz-signature") ||
              has_class(classes, "protonmail_signature_block") || id == "Signature" ||
-             id == "AppleMailSignature" || id == "ms-outlook-mobile-signature" ||
+             id == "AppleMailSignature" || id == "Zm-_Id_-Sgn" ||
+             id == "ms-outlook-mobile-signature" ||
              has_class(classes, "elementToProof-signature") ||
              html_attribute(attributes, "data-marker", 32) == "__SIG_POST__") {
     meant.mark = LineMark::kSignature;

@@ -77,8 +77,42 @@ constexpr Words kFooters[] = {"mailing list",
                               "list settings",
                               "view this discussion"};
 
+constexpr Words kReplyAbove[] = {"please type your reply above this line",
+                                 "type your reply above this line",
+                                 "please reply above this line",
+                                 "reply above this line",
+                                 "please write your reply above this line",
+                                 "write above this line",
+                                 "add your reply above this line",
+                                 "enter your reply above this line",
+                                 "bitte antworten sie oberhalb dieser zeile",
+                                 "bitte antworten sie über dieser zeile",
+                                 "bitte oberhalb dieser zeile antworten",
+                                 "bitte geben sie ihre antwort oberhalb dieser zeile",
+                                 "bitte geben sie ihre antwort über dieser zeile",
+                                 "antworten sie oberhalb dieser zeile",
+                                 "antwort oberhalb dieser zeile",
+                                 "veuillez répondre au-dessus de cette ligne",
+                                 "veuillez saisir votre réponse au-dessus de cette ligne",
+                                 "répondez au-dessus de cette ligne",
+                                 "répondre au-dessus de cette ligne",
+                                 "escriba su respuesta por encima de esta línea",
+                                 "por favor, escriba su respuesta",
+                                 "responda por encima de esta línea",
+                                 "rispondi sopra questa riga",
+                                 "digitare la risposta sopra questa riga",
+                                 "digite sua resposta acima desta linha",
+                                 "responda acima desta linha",
+                                 "antwoord boven deze regel",
+                                 "typ uw antwoord boven deze regel",
+                                 "gelieve boven deze regel te antwoorden",
+                                 "svar over denne linje",
+                                 "svara ovanför denna rad",
+                                 "odpowiedz powyżej tej linii"};
+
 }  // namespace
 
+std::span<const Words> reply_above_phrases() { return kReplyAbove; }
 std::span<const Words> footer_phrases() { return kFooters; }
 
 }  // namespace voxbus::kit::mail

@@ -179,7 +179,8 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     } else if (prefix.depth == 1 && alone && line.depth == 0 && line.text.size() > 1 &&
                line.text[0] == '>' && (is_digit(line.text[1]) || line.text[1] == '=')) {
       prefix = {};
-    } else if (prefix.depth == 3 && !shallow && line.text.starts_with(">>> ")) {
+    } else if (prefix.depth == 3 && line.text.starts_with(">>> ") &&
+               (!shallow || is_framed_by_arrows(line.text))) {
       prefix = {};
     }
     if (prefix.depth == 0 && !line.exact && line.depth == 0) {

@@ -42,7 +42,9 @@ class Splitter {
         continue;
       }
       leave_levels(line.depth);
-      if (const std::size_t used = header_block(i)) {
+      if (const std::size_t told = reply_above(i)) {
+        i += told;
+      } else if (const std::size_t used = header_block(i)) {
         i += used;
       } else if (const std::size_t taken = attribution(i)) {
         i += taken;
@@ -120,6 +122,28 @@ class Splitter {
     return {{}, !names_.empty() && names_.back().forwarded, 0};
   }
 
+  // ---- "Please reply above this line"
+
+  // How many lines say so below own words: what stands below is quoted where a mark, a header or an
+  // attribution says whose it is. Somebody may have answered below the line.
+  std::size_t reply_above(std::size_t i) {
+    const QuoteLine& line = lines_[i];
+    if (!has_own_ || depth_of(line) > 0 || looks_ > kMostLooks) return 0;
+    if (!asks_for_reply_above(line.text)) return 0;
+    ++looks_;
+    const std::size_t next = next_filled(i + 1);
+    if (next >= lines_.size() || lines_[next].depth > line.depth) return 1;
+    if (announcement(lines_[next].text) != Announcement::kNone) return next - i;
+    if (headers_at(next, true)) return next - i;
+    auto span = may_end_attribution(lines_[next].text) ? span_at(next) : std::nullopt;
+    if (!span || span->found.begin > 0 || span->found.weight < 6 ||
+        span->found.end < span->text.size()) {
+      return 0;
+    }
+    enter(line.depth, std::move(span->found.author), false);
+    return next - i + span->lines;
+  }
+
   // ---- headers of quoted mails
 
   std::optional<HeaderBlock> headers_at(std::size_t i, bool announced) const {
@@ -131,6 +155,7 @@ class Splitter {
   // no more than a date stands below an answer and names mailboxes.
   bool is_own_form(std::size_t i, const HeaderBlock& block) const {
     if (context_.repeats || depth_of(lines_[i]) > 0) return false;
+    if (!block.dated || block.raw) return true;
     const std::size_t next = next_filled(i + block.lines);
     if (next < lines_.size() && lines_[next].depth > lines_[i].depth) return false;
     return !(has_own_ && block.addressed && block.to);
@@ -182,6 +207,10 @@ class Splitter {
         found = headers_at(next, said != Announcement::kRule);
       }
       if (!found && said == Announcement::kRule) return 0;
+      if (said == Announcement::kRule && !found->sure && is_own_form(next, *found)) {
+        put(line);
+        return 1;
+      }
       if (found) block = std::move(*found);
       used = found ? next - i + block.lines : 1;
       block.forwarded = said == Announcement::kForward;

@@ -13,8 +13,9 @@
 //   devices ("Sent from my …") and footers of lists are nobody's words and are dropped.
 // - "From", "Date", "To", "Subject" without a line, a mark or a "Sent", which only mail programs
 //   write, are a quoted mail's header where the mail's own headers say that it answers or forwards
-//   another; else only below own words and with mailboxes: web forms write the same above what
-//   somebody wrote now, and words that are lost weigh more than words too many.
+//   another; else only below own words, with mailboxes and a date as programs show it: web forms
+//   write the same above what somebody wrote now, people paste the headers that they ask about, and
+//   words that are lost weigh more than words too many.
 // - "-- " begins a signature; "--" only where nothing else can follow, because people part their
 //   thoughts with it.
 // - A blank line between two quoted ones parts no block: what parts them is an answer, another
