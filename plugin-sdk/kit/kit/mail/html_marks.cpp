@@ -25,6 +25,12 @@ std::string unescaped(const std::string& text) {
   return out;
 }
 
+// "sig1", as Fastmail numbers its signatures.
+bool is_numbered_signature(std::string_view id) {
+  return id.size() > 3 && id.size() < 20 && id.starts_with("sig") &&
+         id.find_first_not_of("0123456789", 3) == id.npos;
+}
+
 }  // namespace
 
 ProgramMark program_mark(Tag tag, std::string_view attributes, const std::string& style) {
@@ -55,7 +61,9 @@ ProgramMark program_mark(Tag tag, std::string_view attributes, const std::string
     meant.mark = LineMark::kAttribution;
   } else if (has_class(classes, "gmail_signature") || has_class(classes, "moz-signature") ||
              has_class(classes, "protonmail_signature_block") || id == "Signature" ||
-             id == "AppleMailSignature" || id == "Zm-_Id_-Sgn" ||
+             id == "AppleMailSignature" || id == "Zm-_Id_-Sgn" || is_numbered_signature(id) ||
+             (tag == Tag::kDiv &&
+              html_attribute(attributes, "name", 32) == "messageSignatureSection") ||
              id == "ms-outlook-mobile-signature" ||
              has_class(classes, "elementToProof-signature") ||
              html_attribute(attributes, "data-marker", 32) == "__SIG_POST__") {

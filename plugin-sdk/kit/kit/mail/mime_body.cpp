@@ -2,6 +2,7 @@
 #include "kit/mail/mime_body.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kit/mail/charset.hpp"
 #include "kit/mail/encoded_words.hpp"
@@ -9,6 +10,7 @@
 #include "kit/mail/html_reader.hpp"
 #include "kit/mail/mail_marks.hpp"
 #include "kit/mail/plain_text.hpp"
+#include "kit/mail/trailers.hpp"
 #include "kit/mail/words.hpp"
 #include "kit/sha256.hpp"
 
@@ -140,6 +142,12 @@ class Body {
       take_files(words);
       append(split(words, context_));
       words = {};
+    }
+    // Some type their mail into the field of the signature.
+    NewAndQuoted& said = out_.words;
+    const bool alone = said.blocks.empty() && out_.files.empty() && out_.kept.empty();
+    if (said.text.empty() && !said.signature.empty() && (alone || reads_as_words(said.signature))) {
+      said.text = std::exchange(said.signature, {});
     }
     return std::move(out_);
   }

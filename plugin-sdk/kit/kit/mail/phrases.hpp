@@ -40,6 +40,8 @@ std::span<const std::string_view> original_phrases();
 std::span<const std::string_view> forward_phrases();
 // "end of forwarded message", between dashes: how the line begins that ends it.
 std::span<const std::string_view> forward_ends();
+// "below", "inline": where somebody says that answers stand.
+std::span<const std::string_view> below_phrases();
 // "please type your reply above this line": how a helpdesk's line begins.
 std::span<const std::string_view> reply_above_phrases();
 // "fwd", "wg": what the subject of a forwarded mail begins with, before a colon.

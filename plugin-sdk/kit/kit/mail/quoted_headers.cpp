@@ -43,6 +43,13 @@ HeaderLine header_line_without_colon(std::string_view line) {
   return role == HeaderRole::kNone ? HeaderLine{} : HeaderLine{role, trimmed(line.substr(blank))};
 }
 
+bool says_below(std::string_view line) {
+  const std::string lower = lower_ascii(line);
+  return std::any_of(below_phrases().begin(), below_phrases().end(), [&](std::string_view phrase) {
+    return find_phrase(lower, phrase) != lower.npos;
+  });
+}
+
 bool asks_for_reply_above(std::string_view line) {
   line = trimmed(line);
   if (line.size() < 16 || line.size() > 120) return false;

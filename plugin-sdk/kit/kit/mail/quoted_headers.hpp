@@ -31,6 +31,9 @@ enum class Announcement { kNone, kOriginal, kForward, kEnd, kRule };
 // "__________".
 Announcement announcement(std::string_view line);
 
+// "See below", "my answers inline": the answers stand between what is quoted.
+bool says_below(std::string_view line);
+
 // "Please type your reply above this line": what helpdesks put above the words that they repeat.
 bool asks_for_reply_above(std::string_view line);
 

@@ -13,6 +13,7 @@
 #include "kit/mail/quoted_headers.hpp"
 #include "kit/mail/trailers.hpp"
 #include "kit/mail/words.hpp"
+#include "voxbus/text.hpp"
 
 namespace voxbus::kit::mail {
 namespace {
@@ -161,6 +162,16 @@ class Splitter {
     return !(has_own_ && block.addressed && block.to);
   }
 
+  // "See below": of the words above.
+  bool announces_answers() const {
+    std::size_t bytes = 0;
+    for (auto line = own_.rbegin(); line != own_.rend() && bytes < 2000; ++line) {
+      bytes += line->text.size();
+      if (line->text.size() < 400 && says_below(line->text)) return true;
+    }
+    return false;
+  }
+
   // A line that says that the forwarded mail ends: what follows is of whoever forwards it. Where
   // nothing was forwarded it is a line like others.
   std::size_t forward_end(std::size_t i) {
@@ -218,12 +229,13 @@ class Splitter {
     const std::uint32_t raw = line.depth;
     const std::size_t next = next_filled(i + used);
     // Headers above lines with marks of their own are no further level: where the header has marks
-    // as well, where nothing new stands above, because then the answer is below, and where nothing
-    // without marks follows.
+    // as well, where nothing new stands above, because then the answer is below, or where that says
+    // that the answer is below, and where nothing without marks follows.
     const bool marked = next < lines_.size() && lines_[next].depth > raw;
     const bool headless = said != Announcement::kNone && used == 1;
-    const bool one_level = headless || (raw == 0 && extra() == 0 && !block.forwarded &&
-                                        (!has_own_ || last_unmarked_ < i + used));
+    const bool one_level =
+        headless || (raw == 0 && extra() == 0 && !block.forwarded &&
+                     (!has_own_ || last_unmarked_ < i + used || (marked && announces_answers())));
     const std::uint32_t depth = depth_of(line);
     const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
     if (marked && one_level) {
@@ -439,9 +451,7 @@ class Splitter {
     own_.clear();
     if (!words.signature.empty() && out_.signature.size() < kMostSignature) {
       out_.signature += (out_.signature.empty() ? "" : "\n") + words.signature;
-      if (out_.signature.size() > kMostSignature) {
-        out_.signature.resize(utf8_end(out_.signature, kMostSignature));
-      }
+      out_.signature.resize(clip(out_.signature, kMostSignature).size());
     }
     if (words.text.empty()) return;
     if (!out_.text.empty()) out_.text += "\n\n";
@@ -450,11 +460,6 @@ class Splitter {
     waiting_.clear();
     out_.text += words.text;
     // What comes next stands behind these words.
-  }
-
-  static std::size_t utf8_end(const std::string& text, std::size_t at) {
-    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-    return at;
   }
 
   std::vector<QuoteLine> lines_;
@@ -480,32 +485,9 @@ class Splitter {
 
 }  // namespace
 
-MailLines plain_lines(std::string_view text) {
-  MailLines out;
-  if (text.size() > kMostLineBytes) {
-    text = text.substr(0, kMostLineBytes);
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
-      text.remove_suffix(1);
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.remove_suffix(1);
-    out.cut = true;
-  }
-  out.lines.reserve(std::min<std::size_t>(text.size() / 32 + 1, kMostLines));
-  while (!text.empty()) {
-    if (out.lines.size() == kMostLines) {
-      out.cut = true;
-      break;
-    }
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    out.lines.push_back({.text = line});
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
 NewAndQuoted split_quotes(const MailLines& lines, MailContext context) {
-  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites, context}.split();
+  NewAndQuoted out =
+      Splitter{quote_lines(lines.lines, context.repeats), lines.cites, context}.split();
   out.cut = out.cut || lines.cut;
   return out;
 }

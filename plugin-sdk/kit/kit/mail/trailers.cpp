@@ -187,6 +187,32 @@ std::size_t without_footer(const Lines& lines, std::size_t end, bool from_list) 
              : found;
 }
 
+bool is_postscript(std::string_view line) {
+  line = trimmed(line);
+  for (const std::string_view mark : {"PS:", "PS.", "P.S.", "P.S:", "PS ", "PPS", "P.P.S.",
+                                      "NB:", "N.B.", "P.D.", "PD:", "P.S ", "Ps:", "Ps."}) {
+    if (line.starts_with(mark)) return true;
+  }
+  return false;
+}
+
+// Where somebody's words go on below the signature that begins at `begin`; `end` where they do not.
+std::size_t words_below(const Lines& lines, std::size_t begin, std::size_t end) {
+  bool below = false;  // the first paragraph
+  for (std::size_t at = begin; at < end; ++at) {
+    if (lines[at].blank) continue;
+    const bool starts = at > begin && lines[at - 1].blank;
+    below = below || starts;
+    if (!below || !starts || lines[at].mark == LineMark::kSignature) continue;
+    if (is_postscript(lines[at].text)) return at;
+    std::string paragraph;
+    for (std::size_t i = at; i < end && !lines[i].blank && paragraph.size() < 1000; ++i)
+      paragraph.append(lines[i].text.substr(0, 400)) += '\n';
+    if (reads_as_words(paragraph)) return at;
+  }
+  return end;
+}
+
 std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
   while (begin < end && lines[begin].blank) ++begin;
   end = without_blanks(lines, end);
@@ -205,6 +231,21 @@ std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
 }
 
 }  // namespace
+
+bool reads_as_words(std::string_view text) {
+  const std::string lower = lower_ascii(text.substr(0, 1000));
+  for (const std::string_view note :
+       {"confidential", "vertraulich",   "confidentiel", "confidencial", "riservat",
+        "intended",     "disclaimer",    "privileged",   "in error",     "irrtümlich",
+        "environment",  "umwelt",        "gdpr",         "datenschutz",  "handelsregister",
+        "registered",   "geschäftsführ", "recipient",    "empfänger",    "destinataire",
+        "virus"}) {
+    if (lower.find(note) != lower.npos) return false;
+  }
+  if (lower.find("? ") != lower.npos || lower.find("?\n") != lower.npos || lower.ends_with('?'))
+    return true;
+  return has_first_person(text);
+}
 
 OwnWords without_trailers(const Lines& lines, bool from_list) {
   OwnWords out;
@@ -253,7 +294,11 @@ OwnWords without_trailers(const Lines& lines, bool from_list) {
   }
   while (begin < last && (lines[begin].blank || is_device_line(lines[begin].text))) ++begin;
   out.text = joined(lines, 0, text_end);
-  out.signature = joined(lines, begin, last);
+  const std::size_t more = words_below(lines, begin, last);
+  out.signature = joined(lines, begin, more);
+  if (more < last) {
+    out.text += (out.text.empty() ? "" : "\n\n") + joined(lines, more, last);
+  }
   if (out.signature.size() > kMostSignature) {
     out.signature.resize(kMostSignature);
     while (!out.signature.empty() && (static_cast<unsigned char>(out.signature.back()) & 0x80))
