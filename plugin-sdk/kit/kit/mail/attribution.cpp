@@ -214,6 +214,16 @@ std::optional<Attribution> reading(std::string_view head) {
   if (!address && ((is_first_person(author) && !you) || found.author.size() > 120))
     return std::nullopt;
 
+  // "schrieb ich Ihnen": of oneself.
+  const std::vector<Token> name = tokens_of(found.author);
+  if (!address && !you && !name.empty() && !is_capital(name[0].text) &&
+      is_first_person(bare(name[0].text)))
+    return std::nullopt;
+  // "On … at 10:00 your driver wrote:" is told by somebody, if no mark says that it is a quote.
+  const bool named = address || std::any_of(name.begin(), name.end(), [](const Token& part) {
+                       return is_capital(part.text) || has_digit(part.text);
+                     });
+
   const std::string first = bare(tokens[0].text);
   const bool starts_well =
       lead || quoting || has_digit(first) || is_day_or_month(first) ||
@@ -223,7 +233,8 @@ std::optional<Attribution> reading(std::string_view head) {
   if (evidence.date || evidence.time) found.weight = 6;
   if (evidence.date && (address || evidence.time) && starts_well) found.weight = 8;
   if (lead && found.weight >= 6) ++found.weight;
-  found.certain = evidence.date && (address || (evidence.time && !you)) && starts_well && has_verb;
+  found.certain =
+      evidence.date && (address || (evidence.time && !you)) && starts_well && has_verb && named;
   return found;
 }
 
@@ -338,7 +349,8 @@ bool is_framed_by_arrows(std::string_view text) {
   if (text.size() < 12 || text.size() > kLongestAttribution) return false;
   if (!text.starts_with(kArrows) || !text.ends_with(kArrows) || text[3] != ' ') return false;
   const std::string_view inner = text.substr(3, text.size() - 6);
-  return has_digit(inner) && (inner.find('@') != inner.npos || evidence_in(inner).date);
+  const Evidence found = evidence_in(inner);
+  return has_digit(inner) && (inner.find('@') != inner.npos || (found.date && found.time));
 }
 
 bool may_end_attribution(std::string_view text) {

@@ -132,8 +132,13 @@ void add_pieces(std::vector<QuoteLine>& out, std::string_view text, QuoteLine li
 }
 
 bool is_fence(std::string_view line) { return line.starts_with("```"); }
+// "40 °C", "= 9", and no item of a list: "1. Which?"
 bool is_figure(std::string_view text) {
-  return !text.empty() && (is_digit(text.front()) || text.front() == '=');
+  if (text.starts_with('=')) return true;
+  const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (end == 0) return false;
+  const std::string_view after = text.substr(end);
+  return !(after.starts_with(". ") || after.starts_with(") "));
 }
 
 // What the lines of a mail have before them, in all.
@@ -142,7 +147,9 @@ struct Prefixed {
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const MailLine& line = lines[i];
       if (line.exact) continue;
-      if (prefix_of(line.text).depth > 0) ++marked;
+      if (const Prefix prefix = prefix_of(line.text); prefix.depth > 0) {
+        only_figures = only_figures && is_figure(line.text.substr(prefix.bytes));
+      }
       if (is_fence(line.text)) last_fence = i;
       const std::size_t at = line.depth == 0 ? initials(line.text) : 0;
       if (at == 0 || !line.text.substr(at).starts_with("> ")) continue;
@@ -158,7 +165,7 @@ struct Prefixed {
   int initialled(std::string_view name) const { return name == first && sentences ? same : 0; }
   bool has_fence_behind(std::size_t i) const { return last_fence > i; }
 
-  std::size_t marked = 0;
+  bool only_figures = true;  // behind all marks
   std::size_t last_fence = 0;
   std::string_view first;
   int same = 0;
@@ -247,8 +254,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines, bool repe
     const bool alone = !(i > 0 && arrow_near(i - 1)) && !arrow_near(i + 1);
     Prefix prefix = line.exact ? Prefix{} : prefix_of(line.text);
     if (is_fence(line.text)) fenced = !fenced && prefixed.has_fence_behind(i);
-    if (!repeats && line.depth == 0 && prefix.depth > 0 &&
-        (fenced || (prefixed.marked == 1 && is_figure(line.text.substr(prefix.bytes))))) {
+    if (!repeats && line.depth == 0 && prefix.depth > 0 && (fenced || prefixed.only_figures)) {
       prefix = {};
     }
     // "From " at the start of a line was masked by a mail store; ">100 pieces" is a figure.
