@@ -331,8 +331,11 @@ std::size_t inner_lead(std::string_view lower) {
       const std::string_view before = trimmed_right(lower.substr(0, at));
       const char end = before.empty() ? '.' : before.back();
       // "Am Montag, den 5.1.2026": the date goes on.
-      const std::vector<Token> words = tokens_of(before);
-      if (words.size() <= 2 && !words.empty() && is_day_or_month(bare(words.back().text))) continue;
+      if (before.size() < 40) {
+        const std::vector<Token> words = tokens_of(before);
+        if (words.size() <= 2 && !words.empty() && is_day_or_month(bare(words.back().text)))
+          continue;
+      }
       if (end != '.' && end != '!' && end != '?' && end != ',' && end != ')' && end != ';')
         continue;
       if (best == lower.npos || at > best) best = at;
