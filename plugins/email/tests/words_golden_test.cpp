@@ -172,7 +172,7 @@ bool is_right(const Golden& golden) {
 }
 
 // How many mails the sets had on 2026-11-23: a measure over fewer would prove less.
-constexpr std::size_t kFewestFitted = 499;
+constexpr std::size_t kFewestFitted = 500;
 constexpr std::size_t kFewestUnseen = 66;
 constexpr double kLeast = 0.98;  // precision and recall, of both sets and of the unseen alone
 

@@ -127,21 +127,21 @@ constexpr Words kEnds[] = {
     "mit k-9 mail"};
 
 constexpr Words kNames[] = {
-    "ipod",      "macbook",    "imac",        "ios",         "ipados",      "redmi",
-    "pocophone", "oneplus",    "oppo",        "realme",      "motorola",    "nokia",
-    "lumia",     "sony",       "xperia",      "pixel",       "fairphone",   "htc",
-    "droid",     "zte",        "hotmail",     "googlemail",  "yahoo",       "aol",
-    "proton",    "protonmail", "tutanota",    "tuta",        "web.de",      "mail.de",
-    "mail.ru",   "mail.com",   "posteo",      "mailbox.org", "fastmail",    "thunderbird",
-    "airmail",   "bluemail",   "mailspring",  "superhuman",  "k9",          "myphone",
-    "mymail",    "zoho",       "icloud",      "naver",       "qq邮箱",      "网易邮箱",
-    "华为",      "小米",       "三星",        "苹果",        "안드로이드",  "아이폰",
-    "갤럭시",    "blackphone", "mailapp",     "яндекс",      "яндекс.почт", "рамблер",
-    "seznam",    "virgilio",   "roundcube",   "sogo",        "kmail",       "emclient",
-    "iphon*",    "ipad*",      "android*",    "windows*",    "samsung*",    "huawei*",
-    "outlook*",  "galaxy*",    "blackberry*", "smartphon*",  "gmail*",      "айфон*",
-    "андроид*",  "xiaomi*",    "gmx*",        "typeapp",     "boxer",       "polymail",
-    "mailbird",  "missive",    "spark",       "Яндекс",      "Рамблер"};
+    "ipod",        "macbook",    "imac",       "ios",         "ipados",     "redmi",
+    "pocophone",   "oneplus",    "oppo",       "realme",      "motorola",   "nokia",
+    "lumia",       "sony",       "xperia",     "pixel",       "fairphone",  "htc",
+    "droid",       "zte",        "hotmail",    "googlemail",  "yahoo",      "aol",
+    "proton",      "protonmail", "tutanota",   "tuta",        "web.de",     "mail.de",
+    "mail.ru",     "mail.com",   "posteo",     "mailbox.org", "fastmail",   "fairemail",
+    "thunderbird", "airmail",    "bluemail",   "mailspring",  "superhuman", "k9",
+    "myphone",     "mymail",     "zoho",       "icloud",      "naver",      "qq邮箱",
+    "网易邮箱",    "华为",       "小米",       "三星",        "苹果",       "안드로이드",
+    "아이폰",      "갤럭시",     "blackphone", "mailapp",     "яндекс",     "яндекс.почт",
+    "рамблер",     "seznam",     "virgilio",   "roundcube",   "sogo",       "kmail",
+    "emclient",    "iphon*",     "ipad*",      "android*",    "windows*",   "samsung*",
+    "huawei*",     "outlook*",   "galaxy*",    "blackberry*", "smartphon*", "gmail*",
+    "айфон*",      "андроид*",   "xiaomi*",    "gmx*",        "typeapp",    "boxer",
+    "polymail",    "mailbird",   "missive",    "spark",       "Яндекс",     "Рамблер"};
 
 constexpr Words kKinds[] = {
     "phone",      "cellphone",  "cell",      "handy",         "téléphone",      "telephone",

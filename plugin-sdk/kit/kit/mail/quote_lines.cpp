@@ -307,7 +307,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines, bool repe
       // The last piece of a quote: own words stand below it, and nobody answers so.
       const bool last = i + 2 < out.size() && out[i + 1].blank && !out[i + 2].blank &&
                         out[i + 2].depth == 0 && starts_lower(text) && !is_answer(text) &&
-                        !ends_sentence(before.text) && before.depth > 0;
+                        ends_sentence(text) && !ends_sentence(before.text) && before.depth > 0;
       const bool tail = last && (wraps ? words_in(text, 3) <= 2
                                        : before.raw.size() >= 66 && words_in(text, 5) <= 4);
       if (!tail || text.size() > 30) continue;
