@@ -308,10 +308,11 @@ ReadMail parse(std::string_view bytes, std::string_view id, const MailOptions& o
   record.kind = Kind::kMail;
   GMimeObject* root = g_mime_message_get_mime_part(message.get());
   mail::Thread thread = mail::thread_of(object);
-  const bool repeats =
-      !thread.answered.empty() ||
-      mail::is_forward_subject(mail::decoded_header(raw_header(object, "Subject")));
-  mail::MailBody body = root ? mail::read_body(root, options.keep, repeats) : mail::MailBody{};
+  const mail::MailContext context{
+      .repeats = !thread.answered.empty() ||
+                 mail::is_forward_subject(mail::decoded_header(raw_header(object, "Subject"))),
+      .from_list = mail::is_from_list(ParsedHeaders{object})};
+  mail::MailBody body = root ? mail::read_body(root, options.keep, context) : mail::MailBody{};
   // Programs that write raw bytes into a header write those of the body's charset.
   const std::string charset = body.charset.empty() ? body.guessed : body.charset;
   std::string guessed = body.guessed;

@@ -171,6 +171,11 @@ bool is_right(const Golden& golden) {
          shown(got.text, got.blocks, got.signature);
 }
 
+// How many mails the sets had on 2026-11-23: a measure over fewer would prove less.
+constexpr std::size_t kFewestFitted = 500;
+constexpr std::size_t kFewestUnseen = 66;
+constexpr double kLeast = 0.98;  // precision and recall, of both sets and of the unseen alone
+
 struct Measure {
   std::size_t mails = 0;
   double shared = 0;
@@ -232,10 +237,13 @@ TEST(WordsGolden, PrecisionAndRecallOfNewWordsAreHighOnMailsOldAndUnseen) {
             << " split exactly\nboth: " << both << "\n";
   RecordProperty("precision", std::to_string(both.precision()));
   RecordProperty("recall", std::to_string(both.recall()));
-  EXPECT_GE(fitted.mails, 200u);
-  EXPECT_GE(unseen.mails, 60u);
-  EXPECT_GE(both.precision(), 0.98);
-  EXPECT_GE(both.recall(), 0.98);
+  EXPECT_GE(fitted.mails, kFewestFitted);
+  EXPECT_GE(unseen.mails, kFewestUnseen);
+  EXPECT_GE(both.precision(), kLeast);
+  EXPECT_GE(both.recall(), kLeast);
+  // The reader was made for the first set: only the second says what it does with other mails.
+  EXPECT_GE(unseen.precision(), kLeast);
+  EXPECT_GE(unseen.recall(), kLeast);
 }
 
 }  // namespace

@@ -69,9 +69,30 @@ bool has_sentence_end(std::string_view text) {
       return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
     });
     if (text[i] != '.') return true;
-    if (letters >= 5 && !is_day_or_month(lower_ascii(word))) return true;
+    const std::string lower = lower_ascii(word);
+    if (letters >= 5 && !is_day_or_month(lower) && !is_between_date_and_name(lower)) return true;
   }
   return false;
+}
+
+// "9 Nov", "Nov 9".
+bool has_day_of_month(const std::vector<Token>& tokens) {
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    const std::string one = bare(tokens[i].text);
+    const std::string other = bare(tokens[i + 1].text);
+    const auto is_day = [](const std::string& word) {
+      return !word.empty() && word.size() <= 2 && std::all_of(word.begin(), word.end(), is_digit);
+    };
+    if ((is_day(one) && is_day_or_month(other)) || (is_day_or_month(one) && is_day(other)))
+      return true;
+  }
+  return false;
+}
+
+// What a language puts before the name, as part of no name.
+void take_title(std::string& author, std::string_view verb) {
+  constexpr std::string_view kContact = "Kontakt ";  // Gmail in Estonian
+  if (verb == "kirjutas" && author.starts_with(kContact)) author.erase(0, kContact.size());
 }
 
 // The reading of text[0, colon) as an attribution that begins at 0.
@@ -100,7 +121,9 @@ std::optional<Attribution> reading(std::string_view head) {
     for (const std::string_view end : wrote_suffixes()) suffix = suffix || head.ends_with(end);
   }
   const auto address = last_address(head);
-  const Evidence evidence = evidence_in(head);
+  Evidence evidence = evidence_in(head);
+  // "Mon, 9 Nov at 10:12": helpdesks leave the year out.
+  if (address && evidence.time && !evidence.date) evidence.date = has_day_of_month(tokens);
   const bool has_verb = verb < tokens.size() || suffix;
   const bool lead = starts_with_lead(lower, attribution_leads());
   const bool address_ends = address && head.size() - address->end <= 1;
@@ -155,6 +178,10 @@ std::optional<Attribution> reading(std::string_view head) {
     if (found.author.empty() || after == tokens.size()) {
       found.author = name_before(head, tokens, verb);
     }
+    // "Sie" is a month in Polish as well.
+    if (found.author.empty() && verb == 1 && lower_ascii(tokens[0].text) == "sie") {
+      found.author = std::string{tokens[0].text};
+    }
     if (found.author.empty()) return std::nullopt;
     // Prose: "the manual that came with the lamp wrote:"
     if (!evidence.date && !evidence.time && tokens.size() > 5) return std::nullopt;
@@ -173,11 +200,29 @@ std::optional<Attribution> reading(std::string_view head) {
     const std::vector<Token> rest = tokens_of(name);
     found.author = name_before(name, rest, rest.size());
     if (found.author.empty()) return std::nullopt;
+  } else if (quoting && is_capital(tokens[0].text)) {
+    found.author = name_from(head, tokens, 0);
+    if (found.author.empty() || (tokens.size() > 3 && !evidence.date)) return std::nullopt;
   } else {
     return std::nullopt;
   }
+  if (verb < tokens.size()) take_title(found.author, bare(tokens[verb].text));
   const std::string author = lower_ascii(found.author);
-  if (!address && (is_first_person(author) || found.author.size() > 120)) return std::nullopt;
+  // "Sie schrieben": you, and not she.
+  const bool you = author == "you" || author == "du" ||
+                   (author == "sie" && bare(tokens[verb].text) == "schrieben");
+  if (!address && ((is_first_person(author) && !you) || found.author.size() > 120))
+    return std::nullopt;
+
+  // "schrieb ich Ihnen": of oneself.
+  const std::vector<Token> name = tokens_of(found.author);
+  if (!address && !you && !name.empty() && !is_capital(name[0].text) &&
+      is_first_person(bare(name[0].text)))
+    return std::nullopt;
+  // "On … at 10:00 your driver wrote:" is told by somebody, if no mark says that it is a quote.
+  const bool named = address || std::any_of(name.begin(), name.end(), [](const Token& part) {
+                       return is_capital(part.text) || has_digit(part.text);
+                     });
 
   const std::string first = bare(tokens[0].text);
   const bool starts_well =
@@ -189,7 +234,7 @@ std::optional<Attribution> reading(std::string_view head) {
   if (evidence.date && (address || evidence.time) && starts_well) found.weight = 8;
   if (lead && found.weight >= 6) ++found.weight;
   found.certain =
-      evidence.date && (address || (evidence.time && author != "you")) && starts_well && has_verb;
+      evidence.date && (address || (evidence.time && !you)) && starts_well && has_verb && named;
   return found;
 }
 
@@ -236,6 +281,44 @@ bool may_name_somebody(std::string_view text) {
   return starts_with_lead(lower_ascii(text), quoting_leads());
 }
 
+// "---- On …, Ada <ada@example.net> wrote ----", as Zoho writes.
+bool ends_with_dashes(std::string_view text) {
+  text = trimmed_right(text);
+  return text.ends_with("---") && text.find_first_not_of("- ") != text.npos;
+}
+
+std::optional<Attribution> framed_by_dashes(std::string_view text) {
+  if (text.size() > kLongestAttribution || !text.starts_with("---")) return std::nullopt;
+  std::string_view inner = trimmed_right(text);
+  while (inner.starts_with('-')) inner.remove_prefix(1);
+  while (inner.ends_with('-')) inner.remove_suffix(1);
+  inner = trimmed(inner);
+  if (!may_name_somebody(inner)) return std::nullopt;
+  auto found = reading(inner);
+  if (!found || found->weight < 6) return std::nullopt;
+  found->end = text.size();
+  return found;
+}
+
+// ">>> Ada <ada@example.net> 05.01.2026 10:00 >>>", as GroupWise writes; no further verb.
+std::optional<Attribution> framed_by_arrows(std::string_view text) {
+  const std::string_view whole = trimmed_right(text);
+  const std::string_view inner = trimmed(whole.substr(3, whole.size() - 6));
+  const std::vector<Token> tokens = tokens_of(inner);
+  if (tokens.empty() || tokens.size() == kMostTokens) return std::nullopt;
+  Attribution found;
+  if (const auto address = last_address(inner)) {
+    found.author = shown_name(inner.substr(0, address->end));
+  } else {
+    found.author = name_from(inner, tokens, 0);
+  }
+  if (found.author.empty()) return std::nullopt;
+  found.weight = 9;
+  found.certain = true;
+  found.end = text.size();
+  return found;
+}
+
 // Where an attribution may begin after own words in the same line.
 std::size_t inner_lead(std::string_view lower) {
   std::size_t best = lower.npos;
@@ -247,6 +330,12 @@ std::size_t inner_lead(std::string_view lower) {
       if (!has_digit(after)) continue;
       const std::string_view before = trimmed_right(lower.substr(0, at));
       const char end = before.empty() ? '.' : before.back();
+      // "Am Montag, den 5.1.2026": the date goes on.
+      if (before.size() < 40) {
+        const std::vector<Token> words = tokens_of(before);
+        if (words.size() <= 2 && !words.empty() && is_day_or_month(bare(words.back().text)))
+          continue;
+      }
       if (end != '.' && end != '!' && end != '?' && end != ',' && end != ')' && end != ';')
         continue;
       if (best == lower.npos || at > best) best = at;
@@ -257,8 +346,19 @@ std::size_t inner_lead(std::string_view lower) {
 
 }  // namespace
 
+bool is_framed_by_arrows(std::string_view text) {
+  constexpr std::string_view kArrows = ">>>";
+  text = trimmed_right(text);
+  if (text.size() < 12 || text.size() > kLongestAttribution) return false;
+  if (!text.starts_with(kArrows) || !text.ends_with(kArrows) || text[3] != ' ') return false;
+  const std::string_view inner = text.substr(3, text.size() - 6);
+  const Evidence found = evidence_in(inner);
+  return has_digit(inner) && (inner.find('@') != inner.npos || (found.date && found.time));
+}
+
 bool may_end_attribution(std::string_view text) {
   if (text.size() > 4 * kLongestAttribution) return false;
+  if (ends_with_dashes(text) || is_framed_by_arrows(text)) return true;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
     if (c == ':') {
@@ -274,6 +374,10 @@ bool may_end_attribution(std::string_view text) {
 
 std::optional<Attribution> find_attribution(std::string_view text) {
   std::optional<Attribution> best;
+  if (is_framed_by_arrows(text)) return framed_by_arrows(text);
+  if (ends_with_dashes(text)) {
+    if (auto found = framed_by_dashes(text)) return found;
+  }
   if (!may_name_somebody(text)) return best;
   std::size_t colons = 0;
   const std::size_t limit = std::min(text.size(), kLongestAttribution);

@@ -22,6 +22,9 @@ struct Attribution {
   std::size_t end = 0;    // what follows is quoted already
 };
 
+// ">>> Ada 05.01.2026 10:00 >>>": GroupWise's attribution, whose arrows are no marks of depth.
+bool is_framed_by_arrows(std::string_view text);
+
 // Whether the text could end an attribution: cheap, to be asked first.
 bool may_end_attribution(std::string_view text);
 

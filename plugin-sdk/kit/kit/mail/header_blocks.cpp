@@ -31,6 +31,16 @@ class Seen {
   int roles_ = 0;
 };
 
+// "10:00:00 +0100"
+bool ends_with_zone(std::string_view date) {
+  if (const std::size_t comment = date.find(" ("); comment != date.npos)
+    date = date.substr(0, comment);
+  if (date.size() < 8) return false;
+  const std::string_view zone = date.substr(date.size() - 6);
+  return zone[0] == ' ' && (zone[1] == '+' || zone[1] == '-') && is_digit(zone[2]) &&
+         is_digit(zone[5]) && is_digit(date[date.size() - 7]);
+}
+
 }  // namespace
 
 std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, std::size_t i,
@@ -43,7 +53,12 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
     block.sure = true;
     return block;
   }
-  if (header_line(lines[i].text).role == HeaderRole::kNone && mark != LineMark::kHeader) {
+  // Without colons where a line announced it, "From "Ada" <ada@example.net>"; all lines alike.
+  const HeaderLine bare_first = header_line_without_colon(lines[i].text);
+  const bool bare = announced && header_line(lines[i].text).role == HeaderRole::kNone &&
+                    bare_first.role == HeaderRole::kFrom &&
+                    bare_first.value.find_first_of("@\"") != std::string_view::npos;
+  if (!bare && header_line(lines[i].text).role == HeaderRole::kNone && mark != LineMark::kHeader) {
     return std::nullopt;
   }
   Seen seen;
@@ -66,7 +81,7 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
     if (line.blank) {
       // One blank line between headers, as paragraphs in HTML have it, but no more.
       const std::size_t next = at + 1;
-      if (next >= lines.size() || lines[next].depth != depth ||
+      if (next >= lines.size() || lines[next].depth != depth || bare ||
           header_line(lines[next].text).role == HeaderRole::kNone || seen.roles() == 0) {
         break;
       }
@@ -74,7 +89,7 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
     }
     if (line.depth != depth) break;
     ++looks;
-    const HeaderLine header = header_line(line.text);
+    const HeaderLine header = bare ? header_line_without_colon(line.text) : header_line(line.text);
     const std::size_t colon = line.text.find(':');
     if (header.role != HeaderRole::kNone) {
       sent = sent || header.role == HeaderRole::kSent;
@@ -82,6 +97,8 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
       if (seen.has(role) && role == HeaderRole::kFrom) break;
       seen.add(role);
       wrapped = 0;
+      block.raw = block.raw || header.value.find("=?") != header.value.npos ||
+                  (header.role == HeaderRole::kDate && ends_with_zone(header.value));
       if (role == HeaderRole::kFrom) {
         block.author = shown_name(header.value);
         block.addressed = header.value.find('@') != header.value.npos;
@@ -115,6 +132,7 @@ std::optional<HeaderBlock> header_block_at(const std::vector<QuoteLine>& lines, 
   block.lines = end - i;
   block.sure = announced || sent || mark == LineMark::kHeader;
   block.to = seen.has(HeaderRole::kTo);
+  block.dated = seen.has(HeaderRole::kSent);
   return block;
 }
 

@@ -22,6 +22,8 @@ struct HeaderBlock {
   bool sure = false;
   bool addressed = false;  // its author has an address
   bool to = false;
+  bool dated = false;
+  bool raw = false;  // copied out of a mail's source: encoded words, a date with its zone
 };
 
 // The header that begins in line i, which is not blank. `announced`: the line before says that a

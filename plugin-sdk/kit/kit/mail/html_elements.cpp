@@ -70,13 +70,78 @@ bool is_nothing(const std::string& style, std::string_view property) {
   return i == style.size() || !is_digit(style[i]);
 }
 
-bool is_hidden(std::string_view attributes, const std::string& style) {
-  if (declares(style, "display:none") || declares(style, "visibility:hidden") ||
-      declares(style, "mso-hide:all") || is_nothing(style, "opacity:") ||
-      is_nothing(style, "font-size:") || is_nothing(style, "max-height:")) {
-    return true;
+std::string_view value_of(std::string_view style, std::string_view property) {
+  constexpr std::string_view kImportant = "!important";
+  std::string_view best;
+  bool important = false;
+  while (!style.empty()) {
+    const std::size_t end = std::min(style.find(';'), style.size());
+    std::string_view one = style.substr(0, end);
+    style.remove_prefix(std::min(end + 1, style.size()));
+    if (one.size() <= property.size() || !one.starts_with(property) || one[property.size()] != ':')
+      continue;
+    one.remove_prefix(property.size() + 1);
+    const bool weighs = one.ends_with(kImportant);
+    if (weighs) one.remove_suffix(kImportant.size());
+    if (important && !weighs) continue;
+    best = one;
+    important = weighs;
   }
+  return best;
+}
+
+namespace {
+
+constexpr std::string_view kHidingClasses[] = {"preh", "preview", "hid", "spacer"};
+
+bool is_zero(std::string_view value) {
+  if (value.empty() || (!is_digit(value[0]) && value[0] != '.')) return false;
+  const std::size_t end = std::min(value.find_first_not_of("0."), value.size());
+  return value.substr(0, end).find('0') != value.npos &&
+         (end == value.size() || !is_digit(value[end]));
+}
+
+// Of nothing a part is nothing.
+bool is_part_of_outer(std::string_view size) {
+  if (size == "inherit" || size == "unset" || size == "smaller" || size == "larger") return true;
+  return size.ends_with('%') || (size.ends_with("em") && !size.ends_with("rem"));
+}
+
+}  // namespace
+
+bool is_gone(std::string_view attributes, const std::string& style) {
+  if (value_of(style, "display") == "none" || is_zero(value_of(style, "opacity"))) return true;
+  if (is_zero(value_of(style, "max-height")) && value_of(style, "overflow") == "hidden")
+    return true;
   return has_html_attribute(attributes, "hidden");
+}
+
+Unseen unseen_within(Unseen outer, std::string_view name, std::string_view attributes,
+                     const std::string& style, bool sheets) {
+  Unseen found = outer;
+  const std::string_view visibility = value_of(style, "visibility");
+  if (visibility == "hidden" || visibility == "collapse") found.veiled = true;
+  if (visibility == "visible" || visibility == "initial") found.veiled = false;
+  const std::string_view size = value_of(style, "font-size");
+  if (!size.empty()) {
+    found.tiny = is_zero(size) || (found.tiny && is_part_of_outer(size));
+    return found;
+  }
+  if (!outer.tiny) return found;
+  const std::string_view font = value_of(style, "font");
+  const bool sized = !font.empty() && std::any_of(font.begin(), font.end(),
+                                                  [](char c) { return c >= '1' && c <= '9'; });
+  // Without a doctype tables begin anew, and nobody writes one for letters of no size.
+  if (sized || equal_ascii(name, "table") ||
+      (equal_ascii(name, "font") && has_html_attribute(attributes, "size"))) {
+    found.tiny = false;
+  } else if (sheets && has_html_attribute(attributes, "class")) {
+    const std::string classes = lower_ascii(html_attribute(attributes, "class", 512));
+    found.tiny =
+        std::any_of(std::begin(kHidingClasses), std::end(kHidingClasses),
+                    [&](std::string_view one) { return classes.find(one) != classes.npos; });
+  }
+  return found;
 }
 
 bool has_class(const std::string& classes, std::string_view one) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kit/mail/html_elements.hpp"
+#include "kit/mail/html_marks.hpp"
 #include "kit/mail/html_tokens.hpp"
 #include "kit/mail/words.hpp"
 
@@ -21,6 +22,7 @@ struct Element {
   bool hidden = false;
   bool quote = false;
   bool pre = false;
+  Unseen outer;  // what held before it
   LineMark mark = LineMark::kNone;
   std::uint16_t cite = 0;
 };
@@ -69,7 +71,12 @@ class Reader {
     const bool plain_tag = token.attributes.size() < 2;
     const std::string style = plain_tag ? std::string{} : compact_style(token.attributes);
     Element element;
-    element.hidden = tag == Tag::kUnseen || (!plain_tag && is_hidden(token.attributes, style));
+    element.hidden = tag == Tag::kUnseen || (!plain_tag && is_gone(token.attributes, style));
+    element.outer = unseen_;
+    sheets_ = sheets_ || (tag == Tag::kUnseen && equal_ascii(token.name, "style"));
+    if (!plain_tag || tag == Tag::kBlock) {
+      unseen_ = unseen_within(unseen_, token.name, token.attributes, style, sheets_);
+    }
     if (!plain_tag && (tag == Tag::kDiv || tag == Tag::kBlock || tag == Tag::kParagraph ||
                        tag == Tag::kPre || tag == Tag::kQuote || tag == Tag::kOther)) {
       classify(tag, token.attributes, style, element);
@@ -79,8 +86,12 @@ class Reader {
     element.pre = tag == Tag::kPre || declares(style, "white-space:pre-wrap") ||
                   declares(style, "white-space:pre") || declares(style, "white-space:pre-line");
     if (hidden_ == 0 && !element.hidden) shape(tag, token, style);
-    if (is_void(token.name)) return;
-    if (element.hidden || element.quote || element.pre || element.mark != LineMark::kNone) {
+    if (is_void(token.name)) {
+      unseen_ = element.outer;
+      return;
+    }
+    if (element.hidden || element.quote || element.pre || element.mark != LineMark::kNone ||
+        unseen_ != element.outer) {
       enter(token.name, std::move(element));
     } else {
       count(token.name);
@@ -112,8 +123,20 @@ class Reader {
     }
   }
 
+  void classify(Tag tag, std::string_view attributes, const std::string& style, Element& element) {
+    ProgramMark meant = program_mark(tag, attributes, style);
+    element.quote = meant.quote;
+    element.mark = meant.mark;
+    if (meant.cite.empty() || cites_.size() == kMostCites) return;
+    cites_.push_back(std::move(meant.cite));
+    element.cite = static_cast<std::uint16_t>(cites_.size());
+  }
+
   void enter(std::string_view name, Element element) {
-    if (open_.size() == kMostOpen) return count(name);
+    if (open_.size() == kMostOpen) {
+      unseen_ = element.outer;
+      return count(name);
+    }
     if (element.quote || element.mark != LineMark::kNone) break_line();
     if (element.quote || element.mark != LineMark::kNone) end_line();
     element.name = lower_ascii(name.substr(0, 32));
@@ -135,65 +158,9 @@ class Reader {
       pre_ -= element.pre ? 1 : 0;
       if (element.mark != LineMark::kNone) marks_.pop_back();
       if (element.cite) cited_.pop_back();
+      unseen_ = element.outer;
       open_.pop_back();
     }
-  }
-
-  // What mail programs mean by an element.
-  void classify(Tag tag, std::string_view attributes, const std::string& style, Element& element) {
-    const std::string classes = html_attribute(attributes, "class", 512);
-    const std::string id = html_attribute(attributes, "id", 128);
-    if (tag == Tag::kQuote) {
-      const bool indented = classes.empty() && html_attribute(attributes, "type", 16).empty() &&
-                            (declares(style, "border:none") ||
-                             declares(style, "border-width:0px") || is_nothing(style, "border:"));
-      element.quote = !indented;  // Gmail's and Word's "increase indent" are blockquotes as well
-      std::string cite = html_attribute(attributes, "cite", 1024);
-      if (starts_with_ascii(cite, "mid:") && cites_.size() < kMostCites) {
-        cite.erase(0, 4);
-        cites_.push_back(unescaped(cite));
-        element.cite = static_cast<std::uint16_t>(cites_.size());
-      }
-      return;
-    }
-    if (tag == Tag::kDiv) {
-      if (has_class(classes, "yahoo_quoted") || html_attribute(attributes, "name", 16) == "quote" ||
-          style.find("border:none;border-left:solid") != style.npos) {
-        element.quote = true;
-      }
-      if (id == "divRplyFwdMsg" || id == "x_divRplyFwdMsg" ||
-          has_class(classes, "OutlookMessageHeader") ||
-          style.find("border:none;border-top:solid") != style.npos) {
-        element.mark = LineMark::kHeader;
-      }
-    }
-    if (has_class(classes, "gmail_attr") || has_class(classes, "moz-cite-prefix")) {
-      element.mark = LineMark::kAttribution;
-    } else if (has_class(classes, "gmail_signature") || has_class(classes, "moz-signature") ||
-               has_class(classes, "protonmail_signature_block") || id == "Signature" ||
-               id == "AppleMailSignature" || id == "ms-outlook-mobile-signature" ||
-               has_class(classes, "elementToProof-signature") ||
-               html_attribute(attributes, "data-marker", 32) == "__SIG_POST__") {
-      element.mark = LineMark::kSignature;
-    }
-  }
-
-  static std::string unescaped(const std::string& text) {
-    std::string out;
-    const auto digit = [](char c) { return is_digit(c) ? c - '0' : lower_ascii(c) - 'a' + 10; };
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto hex = [&](std::size_t at) {
-        return at < text.size() && (is_digit(text[at]) ||
-                                    (lower_ascii(text[at]) >= 'a' && lower_ascii(text[at]) <= 'f'));
-      };
-      if (text[i] == '%' && hex(i + 1) && hex(i + 2)) {
-        out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-        i += 2;
-      } else {
-        out += text[i];
-      }
-    }
-    return out;
   }
 
   // What an element that begins does to the lines.
@@ -309,7 +276,7 @@ class Reader {
   }
 
   void text(std::string_view raw) {
-    if (hidden_ > 0) return;
+    if (hidden_ > 0 || unseen_.any()) return;
     if (raw.find('&') == raw.npos) return words(raw);
     resolved_.clear();
     append_html_text(resolved_, raw);
@@ -317,7 +284,7 @@ class Reader {
   }
 
   void words(std::string_view text) {
-    if (hidden_ > 0) return;
+    if (hidden_ > 0 || unseen_.any()) return;
     for (std::size_t i = 0; i < text.size();) {
       const char c = text[i];
       if (pre_ > 0 && (c == '\n' || c == '\r')) {
@@ -491,6 +458,8 @@ class Reader {
   std::size_t line_begin_ = 0;
   std::uint32_t depth_ = 0;
   int hidden_ = 0;
+  Unseen unseen_;
+  bool sheets_ = false;  // of style, so far
   int pre_ = 0;
   bool line_open_ = false;
   bool space_ = false;

@@ -163,6 +163,14 @@ std::string language_of(std::string_view header) {
   return lower_ascii(tag.substr(0, primary)) + std::string{tag.substr(primary)};
 }
 
+bool is_from_list(const Headers& headers) {
+  return headers.first("List-Id").data() != nullptr ||
+         headers.first("List-Post").data() != nullptr ||
+         first_word(headers.first("Precedence")) == "list" ||
+         headers.first("X-Mailing-List").data() != nullptr ||
+         headers.first("Mailing-List").data() != nullptr;
+}
+
 void add_marks(const Headers& headers, Native& native) {
   static constexpr std::pair<const char*, const char*> kAsTheyAre[] = {
       {"Auto-Submitted", "auto_submitted"},
@@ -185,12 +193,7 @@ void add_marks(const Headers& headers, Native& native) {
     native.more.emplace_back(
         "automatic", Json::Object{{"kind", std::move(found->kind)}, {"by", std::move(found->by)}});
   }
-  const bool list = headers.first("List-Id").data() != nullptr ||
-                    headers.first("List-Post").data() != nullptr ||
-                    first_word(headers.first("Precedence")) == "list" ||
-                    headers.first("X-Mailing-List").data() != nullptr ||
-                    headers.first("Mailing-List").data() != nullptr;
-  if (list) native.more.emplace_back("list", true);
+  if (is_from_list(headers)) native.more.emplace_back("list", true);
   add_spam(headers, native);
   Json::Array results;
   for (const std::string_view value : headers.all("Authentication-Results", 8))

@@ -20,6 +20,9 @@ class Headers {
   virtual std::vector<std::string_view> all(const char* name, std::size_t most) const = 0;
 };
 
+// Whether a mailing list sent it on.
+bool is_from_list(const Headers& headers);
+
 // Adds to `native.more`; the names are in the README of the plugin "email".
 void add_marks(const Headers& headers, Native& native);
 

@@ -2,6 +2,7 @@
 #include "kit/mail/mime_body.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kit/mail/charset.hpp"
 #include "kit/mail/encoded_words.hpp"
@@ -9,6 +10,7 @@
 #include "kit/mail/html_reader.hpp"
 #include "kit/mail/mail_marks.hpp"
 #include "kit/mail/plain_text.hpp"
+#include "kit/mail/trailers.hpp"
 #include "kit/mail/words.hpp"
 #include "kit/sha256.hpp"
 
@@ -90,40 +92,40 @@ bool nothing_but_blanks(std::string_view text) {
          trimmed(text).empty();
 }
 
-NewAndQuoted split_plain(const Words& words, bool repeats) {
+NewAndQuoted split_plain(const Words& words, MailContext context) {
   if (words.flowed) {
     const FlowedLines flowed = flowed_lines(words.plain, words.delsp);
-    return split_quotes(flowed.lines, repeats);
+    return split_quotes(flowed.lines, context);
   }
-  return split_quotes(plain_lines(words.plain), repeats);
+  return split_quotes(plain_lines(words.plain), context);
 }
 
-NewAndQuoted split_html(const Words& words, bool repeats) {
+NewAndQuoted split_html(const Words& words, MailContext context) {
   const HtmlLines read = html_lines(words.html);
-  return split_quotes(read.lines, repeats);
+  return split_quotes(read.lines, context);
 }
 
-NewAndQuoted split(const Words& words, bool repeats) {
+NewAndQuoted split(const Words& words, MailContext context) {
   const bool html = words.has_html && !nothing_but_blanks(words.html);
   if (!html || (words.has_plain && !nothing_but_blanks(words.plain) &&
                 !is_note_about_html(words.plain) && !quotes_by_markup(words.html))) {
-    return split_plain(words, repeats);
+    return split_plain(words, context);
   }
   if (!words.has_plain || nothing_but_blanks(words.plain) || is_note_about_html(words.plain)) {
-    NewAndQuoted read = split_html(words, repeats);
+    NewAndQuoted read = split_html(words, context);
     if (!read.text.empty() || !read.blocks.empty() || !words.has_plain) return read;
-    return split_plain(words, repeats);
+    return split_plain(words, context);
   }
-  NewAndQuoted plain = split_plain(words, repeats);
+  NewAndQuoted plain = split_plain(words, context);
   if (!plain.blocks.empty()) return plain;
-  NewAndQuoted rich = split_html(words, repeats);
+  NewAndQuoted rich = split_html(words, context);
   return rich.blocks.empty() ? plain : rich;
 }
 
 // Goes through the parts and gathers words and files.
 class Body {
  public:
-  Body(const KeepFiles& keep, bool repeats) : keep_{keep}, repeats_{repeats} {}
+  Body(const KeepFiles& keep, MailContext context) : keep_{keep}, context_{context} {}
 
   void walk(GMimeObject* object) {
     if (GMIME_IS_MULTIPART(object)) {
@@ -138,8 +140,14 @@ class Body {
   MailBody finish() && {
     for (Words& words : words_) {
       take_files(words);
-      append(split(words, repeats_));
+      append(split(words, context_));
       words = {};
+    }
+    // Some type their mail into the field of the signature.
+    NewAndQuoted& said = out_.words;
+    const bool alone = said.blocks.empty() && out_.files.empty() && out_.kept.empty();
+    if (said.text.empty() && !said.signature.empty() && (alone || reads_as_words(said.signature))) {
+      said.text = std::exchange(said.signature, {});
     }
     return std::move(out_);
   }
@@ -372,7 +380,7 @@ class Body {
   }
 
   const KeepFiles& keep_;
-  const bool repeats_;
+  const MailContext context_;
   std::vector<Words> words_;
   MailBody out_;
   std::uint64_t kept_ = 0;
@@ -383,8 +391,8 @@ class Body {
 
 }  // namespace
 
-MailBody read_body(GMimeObject* root, const KeepFiles& keep, bool repeats) {
-  Body body{keep, repeats};
+MailBody read_body(GMimeObject* root, const KeepFiles& keep, MailContext context) {
+  Body body{keep, context};
   body.walk(root);
   return std::move(body).finish();
 }

@@ -48,7 +48,6 @@ struct MailBody {
 inline constexpr std::size_t kMostFiles = 1024;
 inline constexpr std::size_t kMostWords = 1 << 20;  // bytes of new words, and of quoted ones
 
-// `repeats`: the mail's headers say that it answers or forwards another.
-MailBody read_body(GMimeObject* root, const KeepFiles& keep, bool repeats);
+MailBody read_body(GMimeObject* root, const KeepFiles& keep, MailContext context);
 
 }  // namespace voxbus::kit::mail

@@ -11,7 +11,7 @@
 namespace voxbus::kit::mail {
 namespace {
 
-constexpr std::size_t kMostNameTokens = 6;
+constexpr std::size_t kMostNameTokens = 14;
 
 bool is_ascii_capital(std::string_view token) {
   return !token.empty() && token.front() >= 'A' && token.front() <= 'Z';
@@ -27,13 +27,83 @@ bool is_initial(const std::vector<Token>& tokens, std::size_t i) {
          (is_capital(tokens[i - 1].text) || is_particle(bare(tokens[i - 1].text)));
 }
 
+bool is_time(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  return colon != text.npos && colon > 0 && colon + 1 < text.size() && is_digit(text[colon - 1]) &&
+         is_digit(text[colon + 1]);
+}
+
+// A day, a year, a zone: figures with marks between them, "2026", "5.", "5th", "+0100".
+bool is_date_figure(const std::vector<Token>& tokens, std::size_t i) {
+  const std::string_view text = tokens[i].text;
+  std::string word = bare(text);
+  if (word.empty() || is_time(text) || text.front() == '+' || text.front() == '(' ||
+      (text.front() == '-' && text.size() > 1 && is_digit(text[1])) ||
+      static_cast<unsigned char>(text.back()) >= 0x80 || text.ends_with('.'))
+    return true;
+  if (word.starts_with("gmt") || word.starts_with("utc")) return true;
+  const auto digits = static_cast<std::size_t>(std::count_if(word.begin(), word.end(), is_digit));
+  if (digits == word.size()) {
+    // A bare number: a year, or the day beside a month.
+    if (digits == 4 && (word[0] == '1' || word[0] == '2')) return true;
+    const auto is_month = [&](std::size_t at) {
+      return at < tokens.size() && is_day_or_month(bare(tokens[at].text));
+    };
+    return (i > 0 && is_month(i - 1)) || is_month(i + 1);
+  }
+  for (std::size_t begin = 0; begin < word.size();) {  // 5-jan-2026, 2026-01-05
+    const std::size_t end = std::min(word.find_first_of("-./", begin), word.size());
+    const std::string_view piece = std::string_view{word}.substr(begin, end - begin);
+    if (piece.size() == 4 && std::all_of(piece.begin(), piece.end(), is_digit) &&
+        (piece[0] == '1' || piece[0] == '2'))
+      return true;
+    if (!piece.empty() && !is_digit(piece[0]) && is_day_or_month(piece)) return true;
+    begin = end + 1;
+  }
+  const std::size_t letters = word.find_first_not_of("0123456789");
+  const std::string_view ending = std::string_view{word}.substr(letters);
+  if (is_digit(word[0]) &&
+      (ending == "st" || ending == "nd" || ending == "rd" || ending == "th" || ending == "h" ||
+       ending == "am" || ending == "pm" || (ending.front() == 'h' && is_digit(ending.back()))))
+    return true;
+  return std::count(word.begin(), word.end(), '.') >= 1 ||
+         std::count(word.begin(), word.end(), '/') >= 2;
+}
+
+// "1&1", "3M", "Service 24": a figure is a name's where it is no date's and stands behind the date
+// and time, or behind a word of the name.
+bool is_figure_of_name(const std::vector<Token>& tokens, std::size_t i) {
+  if (i == 0 || is_date_figure(tokens, i)) return false;
+  const Token& before = tokens[i - 1];
+  const std::string word = bare(before.text);
+  if (is_wrote(word) || word == "am" || word == "pm" || word == "uhr" || word == "von") return true;
+  if (is_time(before.text) || (before.ends_clause && has_digit(word))) return true;
+  return is_capital(before.text) && !before.ends_clause && !has_digit(word) &&
+         !is_day_or_month(word) && !is_between_date_and_name(word);
+}
+
+// "Acme / Ada Lund": a mark between two words of a name.
+bool is_mark_of_name(const std::vector<Token>& tokens, std::size_t i) {
+  static constexpr std::string_view kMarks[] = {"/", "|", "&", "+", "-", "–"};
+  if (std::find(std::begin(kMarks), std::end(kMarks), tokens[i].text) == std::end(kMarks))
+    return false;
+  if (i == 0 || i + 1 >= tokens.size() || tokens[i - 1].ends_clause) return false;
+  const auto is_word = [&](std::size_t at) {
+    const std::string word = bare(tokens[at].text);
+    return is_capital(tokens[at].text) && !has_digit(word) && !is_day_or_month(word) &&
+           !is_between_date_and_name(word);
+  };
+  return is_word(i - 1) && is_word(i + 1);
+}
+
 bool stops_name(const std::vector<Token>& tokens, std::size_t i) {
-  if (is_initial(tokens, i)) return false;
+  if (is_initial(tokens, i) || is_mark_of_name(tokens, i)) return false;
   const std::string word = bare(tokens[i].text);
   if (word.empty()) return tokens[i].text.find_first_of("\"'*") == tokens[i].text.npos;
   if (tokens[i].text.front() == '<' || tokens[i].text.find('@', 1) != std::string_view::npos)
     return true;
   // "nora77" is a name, "10:00", "5th" and "GMT+1" are none.
+  if (has_digit(word) && is_figure_of_name(tokens, i)) return false;
   if (has_digit(word)) {
     return !is_ascii_letter(word.front()) ||
            std::none_of(tokens[i].text.begin(), tokens[i].text.end(),
@@ -109,7 +179,17 @@ std::string bare(std::string_view token) {
   return lower_ascii(token);
 }
 
-bool has_digit(std::string_view text) { return std::any_of(text.begin(), text.end(), is_digit); }
+bool has_digit(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_digit(text[i])) return true;
+    if (i + 1 >= text.size()) continue;
+    const auto next = static_cast<unsigned char>(text[i + 1]);
+    // Arabic and Persian figures.
+    if (text[i] == '\xD9' && next >= 0xA0 && next <= 0xA9) return true;
+    if (text[i] == '\xDB' && next >= 0xB0 && next <= 0xB9) return true;
+  }
+  return false;
+}
 
 std::vector<Token> tokens_of(std::string_view text) {
   constexpr std::string_view kWideComma = "\xEF\xBC\x8C";
@@ -162,6 +242,11 @@ std::optional<Address> last_address(std::string_view text) {
   }
   constexpr std::string_view kOpen = "<([";
   constexpr std::string_view kClose = ">)]";
+  // "Ada < ada@example.net > wrote": some put blanks inside.
+  if (found.begin >= 2 && text[found.begin - 1] == ' ' && text[found.begin - 2] == '<') {
+    --found.begin;
+    if (text.substr(found.end).starts_with(" >")) ++found.end;
+  }
   while (found.begin > 0 && kOpen.find(text[found.begin - 1]) != kOpen.npos) --found.begin;
   while (found.end < text.size() && kClose.find(text[found.end]) != kClose.npos) ++found.end;
   return found;

@@ -40,12 +40,29 @@ std::span<const std::string_view> original_phrases();
 std::span<const std::string_view> forward_phrases();
 // "end of forwarded message", between dashes: how the line begins that ends it.
 std::span<const std::string_view> forward_ends();
+// "below", "inline": where somebody says that answers stand.
+std::span<const std::string_view> below_phrases();
+// "please type your reply above this line": how a helpdesk's line begins.
+std::span<const std::string_view> reply_above_phrases();
 // "fwd", "wg": what the subject of a forwarded mail begins with, before a colon.
 bool is_forward_prefix(std::string_view lower_token);
 
-// "sent from my", "von meinem": how a device's line begins, and "gesendet": how it ends.
+// "sent from", "von meinem": how a device's line begins, and "gesendet": how it ends.
 std::span<const std::string_view> device_begins();
 std::span<const std::string_view> device_ends();
+// "sent via", "sent with": begins such a line, and what somebody says of a parcel.
+std::span<const std::string_view> device_posts();
+// "iphon*", "outlook*": makes and programs; with "*" where languages give them endings.
+std::span<const std::string_view> device_names();
+// "phone", "handy": kinds of devices, likewise.
+std::span<const std::string_view> device_kinds();
+// "telekom" and "mail": only both together are a program.
+std::span<const std::string_view> device_carriers();
+std::span<const std::string_view> device_mails();
+// "my", "for", "network": what stands beside them.
+std::span<const std::string_view> device_company();
+// "typo", "brevity": what such a line asks pardon for.
+std::span<const std::string_view> device_apologies();
 // "mailing list", "unsubscribe": what a list's footer says below its separator.
 std::span<const std::string_view> footer_phrases();
 

@@ -131,7 +131,86 @@ void add_pieces(std::vector<QuoteLine>& out, std::string_view text, QuoteLine li
   if (!like.blank || begin == 0) out.push_back(like);
 }
 
+bool is_fence(std::string_view line) { return line.starts_with("```"); }
+// "40 °C", "= 9", and no item of a list: "1. Which?"
+bool is_figure(std::string_view text) {
+  if (text.starts_with('=')) return true;
+  const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (end == 0) return false;
+  const std::string_view after = text.substr(end);
+  return !(after.starts_with(". ") || after.starts_with(") "));
+}
+
+// What the lines of a mail have before them, in all.
+struct Prefixed {
+  explicit Prefixed(const std::vector<MailLine>& lines) {
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const MailLine& line = lines[i];
+      if (line.exact) continue;
+      if (const Prefix prefix = prefix_of(line.text); prefix.depth > 0) {
+        only_figures = only_figures && is_figure(line.text.substr(prefix.bytes));
+      }
+      if (is_fence(line.text)) last_fence = i;
+      const std::size_t at = line.depth == 0 ? initials(line.text) : 0;
+      if (at == 0 || !line.text.substr(at).starts_with("> ")) continue;
+      if (first.empty()) first = line.text.substr(0, at + 1);
+      if (!line.text.starts_with(first)) continue;
+      ++same;
+      // Prompts of a program stand before no sentences.
+      const std::string_view said = line.text.substr(at + 1);
+      sentences = sentences && ends_sentence(said) && words_in(said, 2) == 2;
+    }
+  }
+  // How often these initials, where they are the mail's first.
+  int initialled(std::string_view name) const { return name == first && sentences ? same : 0; }
+  bool has_fence_behind(std::size_t i) const { return last_fence > i; }
+
+  bool only_figures = true;  // behind all marks
+  std::size_t last_fence = 0;
+  std::string_view first;
+  int same = 0;
+  bool sentences = true;
+};
+
+// "yes", "no": an answer below a quote that somebody cut in mid-sentence.
+bool is_answer(std::string_view text) {
+  const std::string word = lower_ascii(text.substr(0, text.find_first_of(" ,.!")));
+  for (const std::string_view one :
+       {"yes",     "no",     "ok",     "okay",    "yep",   "nope",  "ja",     "nein",   "nee",
+        "oui",     "non",    "si",     "sí",      "sim",   "não",   "tak",    "nie",    "nej",
+        "da",      "nu",     "done",   "fixed",   "sure",  "fine",  "thanks", "danke",  "merci",
+        "gracias", "grazie", "i",      "we",      "ich",   "wir",   "that",   "this",   "it",
+        "not",     "never",  "agreed", "correct", "right", "wrong", "true",   "please", "bitte"}) {
+    if (word == one) return true;
+  }
+  return word.empty();
+}
+
 }  // namespace
+
+MailLines plain_lines(std::string_view text) {
+  MailLines out;
+  if (text.size() > kMostLineBytes) {
+    text = text.substr(0, kMostLineBytes);
+    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
+      text.remove_suffix(1);
+    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.remove_suffix(1);
+    out.cut = true;
+  }
+  out.lines.reserve(std::min<std::size_t>(text.size() / 32 + 1, kMostLines));
+  while (!text.empty()) {
+    if (out.lines.size() == kMostLines) {
+      out.cut = true;
+      break;
+    }
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    out.lines.push_back({.text = line});
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
 
 std::vector<QuoteLine> glued_pieces(std::string_view line, std::uint32_t least) {
   std::vector<QuoteLine> out;
@@ -141,7 +220,8 @@ std::vector<QuoteLine> glued_pieces(std::string_view line, std::uint32_t least) 
   return out;
 }
 
-std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
+std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines, bool repeats) {
+  const Prefixed prefixed{lines};
   std::vector<QuoteLine> out;
   out.reserve(lines.size());
   bool shallow = false;  // a line of depth 1 or 2: ">>> " alone are prompts of a program
@@ -157,6 +237,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     const std::size_t at = initials(lines[i].text);
     return at > 0 && lines[i].text.substr(at).starts_with("> ") ? at : 0;
   };
+  bool fenced = false;
   int initialled = 0;
   for (std::size_t i = 0; i < lines.size() && initialled < 2; ++i)
     initialled += initials_alone(i) > 0 ? 1 : 0;
@@ -172,6 +253,10 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     };
     const bool alone = !(i > 0 && arrow_near(i - 1)) && !arrow_near(i + 1);
     Prefix prefix = line.exact ? Prefix{} : prefix_of(line.text);
+    if (is_fence(line.text)) fenced = !fenced && prefixed.has_fence_behind(i);
+    if (!repeats && line.depth == 0 && prefix.depth > 0 && (fenced || prefixed.only_figures)) {
+      prefix = {};
+    }
     // "From " at the start of a line was masked by a mail store; ">100 pieces" is a figure.
     if (prefix.depth == 1 && alone && line.text.starts_with(">From ")) {
       made.text = line.text.substr(1);
@@ -179,7 +264,8 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     } else if (prefix.depth == 1 && alone && line.depth == 0 && line.text.size() > 1 &&
                line.text[0] == '>' && (is_digit(line.text[1]) || line.text[1] == '=')) {
       prefix = {};
-    } else if (prefix.depth == 3 && !shallow && line.text.starts_with(">>> ")) {
+    } else if (prefix.depth == 3 && line.text.starts_with(">>> ") &&
+               (!shallow || is_framed_by_arrows(line.text))) {
       prefix = {};
     }
     if (prefix.depth == 0 && !line.exact && line.depth == 0) {
@@ -187,7 +273,8 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
         const std::string_view name = line.text.substr(0, at + 1);
         const bool again = (i > 0 && lines[i - 1].text.starts_with(name)) ||
                            (i + 1 < lines.size() && lines[i + 1].text.starts_with(name));
-        if (again || (initialled == 2 && initials_alone(i) > 0)) {
+        if (again || (repeats && prefixed.initialled(name) >= 2) ||
+            (initialled == 2 && initials_alone(i) > 0)) {
           prefix = prefix_of(line.text.substr(at));
           prefix.bytes += at;
         }
@@ -206,6 +293,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
   }
 
   // Lines that wrapping parted from their prefix.
+  bool wraps = false;
   for (std::size_t i = 1; i < out.size(); ++i) {
     QuoteLine& line = out[i];
     const QuoteLine& before = out[i - 1];
@@ -214,8 +302,20 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     if (line.depth != 0 || before.continues || line.text.data() == nullptr) continue;
     const bool at_end = i + 1 >= out.size();
     const bool follows = !at_end && out[i + 1].depth > 0;
-    if (!follows) continue;
     const std::string_view text = trimmed(line.text);
+    if (!follows) {
+      // The last piece of a quote: own words stand below it, and nobody answers so.
+      const bool last = i + 2 < out.size() && out[i + 1].blank && !out[i + 2].blank &&
+                        out[i + 2].depth == 0 && starts_lower(text) && !is_answer(text) &&
+                        ends_sentence(text) && !ends_sentence(before.text) && before.depth > 0;
+      const bool tail = last && (wraps ? words_in(text, 3) <= 2
+                                       : before.raw.size() >= 66 && words_in(text, 5) <= 4);
+      if (!tail || text.size() > 30) continue;
+      line.depth = before.depth;
+      line.cite = before.cite;
+      line.continues = true;
+      continue;
+    }
     const bool verb_alone = before.raw.size() + 4 > kShortestWrapped && may_end_attribution(text) &&
                             words_in(text, 3) <= 2 && starts_lower(text);
     const bool wrapped = before.raw.size() >= kShortestWrapped && text.size() < before.raw.size() &&
@@ -224,7 +324,7 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines) {
     if (!wrapped && !verb_alone) continue;
     line.depth = before.depth;
     line.cite = before.cite;
-    line.continues = true;
+    line.continues = wraps = true;
   }
   return out;
 }

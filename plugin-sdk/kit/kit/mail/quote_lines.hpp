@@ -23,7 +23,9 @@ struct QuoteLine {
   std::uint16_t cite = 0;
 };
 
-std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines);
+// `repeats`: the mail answers or forwards another. A mail that does neither has '>' before figures
+// and in its code.
+std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines, bool repeats);
 
 // The pieces of a line into which prefixes are glued: "a > b" are two lines. `least` is the depth
 // of a piece before the first mark.

@@ -35,6 +35,31 @@ HeaderLine header_line(std::string_view line) {
   return role == HeaderRole::kNone ? HeaderLine{} : HeaderLine{role, value};
 }
 
+HeaderLine header_line_without_colon(std::string_view line) {
+  line = trimmed(line);
+  const std::size_t blank = line.find(' ');
+  if (blank == line.npos || blank > 24) return {};
+  const HeaderRole role = header_role(lower_ascii(line.substr(0, blank)));
+  return role == HeaderRole::kNone ? HeaderLine{} : HeaderLine{role, trimmed(line.substr(blank))};
+}
+
+bool says_below(std::string_view line) {
+  const std::string lower = lower_ascii(line);
+  return std::any_of(below_phrases().begin(), below_phrases().end(), [&](std::string_view phrase) {
+    return find_phrase(lower, phrase) != lower.npos;
+  });
+}
+
+bool asks_for_reply_above(std::string_view line) {
+  line = trimmed(line);
+  if (line.size() < 16 || line.size() > 120) return false;
+  constexpr std::string_view kFrame = "#-=*_[]<> ";
+  while (!line.empty() && kFrame.find(line.front()) != kFrame.npos) line.remove_prefix(1);
+  const std::string lower = lower_ascii(line);
+  return std::any_of(reply_above_phrases().begin(), reply_above_phrases().end(),
+                     [&](std::string_view phrase) { return lower.starts_with(phrase); });
+}
+
 bool is_header_row(std::string_view line, std::string& author) {
   if (line.size() > 4 * kLongestAttribution) line = line.substr(0, 4 * kLongestAttribution);
   const HeaderLine first = header_line(line);
@@ -68,6 +93,11 @@ Announcement announcement(std::string_view line) {
   line = trimmed(line);
   if (line.size() < 5 || line.size() > 240) return Announcement::kNone;
   if (line.size() >= 10 && line.find_first_not_of("_") == line.npos) return Announcement::kRule;
+  // "Message du 05/01/26 10:00", as Orange writes above its headers, and nowhere else.
+  constexpr std::string_view kOrange = "message du ";
+  if (line.size() < 40 && starts_with_ascii(line, kOrange) && line.size() > kOrange.size() &&
+      is_digit(line[kOrange.size()]) && is_digit(line.back()))
+    return Announcement::kRule;
   constexpr std::string_view kDashes = "-=_*~";
   std::size_t before = 0;
   std::size_t after = 0;
@@ -88,6 +118,11 @@ Announcement announcement(std::string_view line) {
     if (dashed && lower.starts_with(phrase)) return Announcement::kEnd;
   }
   for (const std::string_view phrase : forward_phrases()) {
+    // "Forwarded by Ada:" is somebody's line, if no dashes frame it.
+    const std::string_view last = phrase.substr(phrase.rfind(' ') + 1);
+    const bool by = last == "by" || last == "von" || last == "par" || last == "por" ||
+                    last == "da" || last == "door";
+    if (by && !dashed) continue;
     if (lower.find(phrase) != lower.npos && (dashed || lower.size() <= phrase.size() + 24)) {
       return Announcement::kForward;
     }

@@ -17,6 +17,8 @@ struct HeaderLine {
   std::string_view value;
 };
 HeaderLine header_line(std::string_view line);
+// The same without the colon, as eM Client writes it: only below a line that announces headers.
+HeaderLine header_line_without_colon(std::string_view line);
 
 // All headers in one line: "From: A Sent: B To: C Subject: D". The author and true, or false.
 bool is_header_row(std::string_view line, std::string& author);
@@ -28,5 +30,11 @@ enum class Announcement { kNone, kOriginal, kForward, kEnd, kRule };
 // "-----Original Message-----", "Begin forwarded message:", "--- End forwarded message ---",
 // "__________".
 Announcement announcement(std::string_view line);
+
+// "See below", "my answers inline": the answers stand between what is quoted.
+bool says_below(std::string_view line);
+
+// "Please type your reply above this line": what helpdesks put above the words that they repeat.
+bool asks_for_reply_above(std::string_view line);
 
 }  // namespace voxbus::kit::mail

@@ -13,6 +13,7 @@
 #include "kit/mail/quoted_headers.hpp"
 #include "kit/mail/trailers.hpp"
 #include "kit/mail/words.hpp"
+#include "voxbus/text.hpp"
 
 namespace voxbus::kit::mail {
 namespace {
@@ -24,8 +25,8 @@ constexpr int kMostLooks = 20'000;
 // Goes through the lines once and sends each to the text, to a block, or nowhere.
 class Splitter {
  public:
-  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites, bool repeats)
-      : lines_{std::move(lines)}, cites_{cites}, repeats_{repeats} {
+  Splitter(std::vector<QuoteLine> lines, const std::vector<std::string>& cites, MailContext context)
+      : lines_{std::move(lines)}, cites_{cites}, context_{context} {
     next_filled_.resize(lines_.size() + 1, lines_.size());
     for (std::size_t i = lines_.size(); i-- > 0;) {
       next_filled_[i] = lines_[i].blank ? next_filled_[i + 1] : i;
@@ -42,7 +43,9 @@ class Splitter {
         continue;
       }
       leave_levels(line.depth);
-      if (const std::size_t used = header_block(i)) {
+      if (const std::size_t told = reply_above(i)) {
+        i += told;
+      } else if (const std::size_t used = header_block(i)) {
         i += used;
       } else if (const std::size_t taken = attribution(i)) {
         i += taken;
@@ -120,6 +123,28 @@ class Splitter {
     return {{}, !names_.empty() && names_.back().forwarded, 0};
   }
 
+  // ---- "Please reply above this line"
+
+  // How many lines say so below own words: what stands below is quoted where a mark, a header or an
+  // attribution says whose it is. Somebody may have answered below the line.
+  std::size_t reply_above(std::size_t i) {
+    const QuoteLine& line = lines_[i];
+    if (!has_own_ || depth_of(line) > 0 || looks_ > kMostLooks) return 0;
+    if (!asks_for_reply_above(line.text)) return 0;
+    ++looks_;
+    const std::size_t next = next_filled(i + 1);
+    if (next >= lines_.size() || lines_[next].depth > line.depth) return 1;
+    if (announcement(lines_[next].text) != Announcement::kNone) return next - i;
+    if (headers_at(next, true)) return next - i;
+    auto span = may_end_attribution(lines_[next].text) ? span_at(next) : std::nullopt;
+    if (!span || span->found.begin > 0 || span->found.weight < 6 ||
+        span->found.end < span->text.size()) {
+      return 0;
+    }
+    enter(line.depth, std::move(span->found.author), false);
+    return next - i + span->lines;
+  }
+
   // ---- headers of quoted mails
 
   std::optional<HeaderBlock> headers_at(std::size_t i, bool announced) const {
@@ -130,10 +155,21 @@ class Splitter {
   // Web forms write headers as well, above what their user wrote now. A program that quotes with
   // no more than a date stands below an answer and names mailboxes.
   bool is_own_form(std::size_t i, const HeaderBlock& block) const {
-    if (repeats_ || depth_of(lines_[i]) > 0) return false;
+    if (context_.repeats || depth_of(lines_[i]) > 0) return false;
+    if (!block.dated || block.raw) return true;
     const std::size_t next = next_filled(i + block.lines);
     if (next < lines_.size() && lines_[next].depth > lines_[i].depth) return false;
     return !(has_own_ && block.addressed && block.to);
+  }
+
+  // "See below": of the words above.
+  bool announces_answers() const {
+    std::size_t bytes = 0;
+    for (auto line = own_.rbegin(); line != own_.rend() && bytes < 2000; ++line) {
+      bytes += line->text.size();
+      if (line->text.size() < 400 && says_below(line->text)) return true;
+    }
+    return false;
   }
 
   // A line that says that the forwarded mail ends: what follows is of whoever forwards it. Where
@@ -182,6 +218,10 @@ class Splitter {
         found = headers_at(next, said != Announcement::kRule);
       }
       if (!found && said == Announcement::kRule) return 0;
+      if (said == Announcement::kRule && !found->sure && is_own_form(next, *found)) {
+        put(line);
+        return 1;
+      }
       if (found) block = std::move(*found);
       used = found ? next - i + block.lines : 1;
       block.forwarded = said == Announcement::kForward;
@@ -189,12 +229,13 @@ class Splitter {
     const std::uint32_t raw = line.depth;
     const std::size_t next = next_filled(i + used);
     // Headers above lines with marks of their own are no further level: where the header has marks
-    // as well, where nothing new stands above, because then the answer is below, and where nothing
-    // without marks follows.
+    // as well, where nothing new stands above, because then the answer is below, or where that says
+    // that the answer is below, and where nothing without marks follows.
     const bool marked = next < lines_.size() && lines_[next].depth > raw;
     const bool headless = said != Announcement::kNone && used == 1;
-    const bool one_level = headless || (raw == 0 && extra() == 0 && !block.forwarded &&
-                                        (!has_own_ || last_unmarked_ < i + used));
+    const bool one_level =
+        headless || (raw == 0 && extra() == 0 && !block.forwarded &&
+                     (!has_own_ || last_unmarked_ < i + used || (marked && announces_answers())));
     const std::uint32_t depth = depth_of(line);
     const bool unnamed = names_.size() <= depth || names_[depth].author.empty();
     if (marked && one_level) {
@@ -406,13 +447,11 @@ class Splitter {
   // Own lines end where a quote begins: what a mail program appended to them leaves.
   void close_own() {
     if (own_.empty()) return;
-    const OwnWords words = without_trailers(own_);
+    const OwnWords words = without_trailers(own_, context_.from_list);
     own_.clear();
     if (!words.signature.empty() && out_.signature.size() < kMostSignature) {
       out_.signature += (out_.signature.empty() ? "" : "\n") + words.signature;
-      if (out_.signature.size() > kMostSignature) {
-        out_.signature.resize(utf8_end(out_.signature, kMostSignature));
-      }
+      out_.signature.resize(clip(out_.signature, kMostSignature).size());
     }
     if (words.text.empty()) return;
     if (!out_.text.empty()) out_.text += "\n\n";
@@ -423,14 +462,9 @@ class Splitter {
     // What comes next stands behind these words.
   }
 
-  static std::size_t utf8_end(const std::string& text, std::size_t at) {
-    while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-    return at;
-  }
-
   std::vector<QuoteLine> lines_;
   const std::vector<std::string>& cites_;
-  const bool repeats_;
+  const MailContext context_;
   std::vector<std::size_t> next_filled_;
   std::size_t last_unmarked_ = 0;  // the last line that has words and no mark
   NewAndQuoted out_;
@@ -451,32 +485,9 @@ class Splitter {
 
 }  // namespace
 
-MailLines plain_lines(std::string_view text) {
-  MailLines out;
-  if (text.size() > kMostLineBytes) {
-    text = text.substr(0, kMostLineBytes);
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80)
-      text.remove_suffix(1);
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xC0) text.remove_suffix(1);
-    out.cut = true;
-  }
-  out.lines.reserve(std::min<std::size_t>(text.size() / 32 + 1, kMostLines));
-  while (!text.empty()) {
-    if (out.lines.size() == kMostLines) {
-      out.cut = true;
-      break;
-    }
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    out.lines.push_back({.text = line});
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
-NewAndQuoted split_quotes(const MailLines& lines, bool repeats) {
-  NewAndQuoted out = Splitter{quote_lines(lines.lines), lines.cites, repeats}.split();
+NewAndQuoted split_quotes(const MailLines& lines, MailContext context) {
+  NewAndQuoted out =
+      Splitter{quote_lines(lines.lines, context.repeats), lines.cites, context}.split();
   out.cut = out.cut || lines.cut;
   return out;
 }

@@ -13,8 +13,9 @@
 //   devices ("Sent from my …") and footers of lists are nobody's words and are dropped.
 // - "From", "Date", "To", "Subject" without a line, a mark or a "Sent", which only mail programs
 //   write, are a quoted mail's header where the mail's own headers say that it answers or forwards
-//   another; else only below own words and with mailboxes: web forms write the same above what
-//   somebody wrote now, and words that are lost weigh more than words too many.
+//   another; else only below own words, with mailboxes and a date as programs show it: web forms
+//   write the same above what somebody wrote now, people paste the headers that they ask about, and
+//   words that are lost weigh more than words too many.
 // - "-- " begins a signature; "--" only where nothing else can follow, because people part their
 //   thoughts with it.
 // - A blank line between two quoted ones parts no block: what parts them is an answer, another
@@ -70,7 +71,12 @@ inline constexpr std::size_t kMostSignature = 4096;  // bytes
 // The lines of plain text; the text outlives them.
 MailLines plain_lines(std::string_view text);
 
-// `repeats`: the mail's own headers say that it answers or forwards another.
-NewAndQuoted split_quotes(const MailLines& lines, bool repeats = false);
+// What the mail's own headers say of it.
+struct MailContext {
+  bool repeats = false;    // it answers or forwards another
+  bool from_list = false;  // it came by a mailing list, which may have put a footer below it
+};
+
+NewAndQuoted split_quotes(const MailLines& lines, MailContext context = {});
 
 }  // namespace voxbus::kit::mail

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kit/mail/device_lines.hpp"
+#include "kit/mail/names_in_text.hpp"
 #include "kit/mail/phrases.hpp"
 #include "kit/mail/words.hpp"
 
@@ -14,7 +16,6 @@ constexpr std::size_t kMostSignatureLines = 40;
 constexpr std::size_t kMostBareSignatureLines = 6;
 constexpr std::size_t kLongSignatureLine = 80;  // bytes
 constexpr int kFewestBlanksOfASentence = 3;
-constexpr std::size_t kLongestDeviceLine = 100;
 constexpr int kMostTrailers = 8;  // one below the other
 
 using Lines = std::vector<QuoteLine>;
@@ -62,43 +63,87 @@ bool says_footer(std::string_view line) {
                      [&](std::string_view phrase) { return lower.find(phrase) != lower.npos; });
 }
 
-bool is_device_line(std::string_view line) {
-  line = trimmed(line);
-  // "Envoyé de mon iPhone <https://…>": the link of an advertisement.
-  if (const std::size_t link = line.find("<http"); link != line.npos && line.ends_with('>')) {
-    line = trimmed_right(line.substr(0, link));
-  }
-  if (line.starts_with("**") || line.starts_with('*') || line.starts_with('_')) {
-    line.remove_prefix(line.find_first_not_of("*_") == line.npos ? line.size()
-                                                                 : line.find_first_not_of("*_"));
-  }
-  if (line.size() < 6 || line.size() > kLongestDeviceLine) return false;
-  const std::string lower = lower_ascii(line);
-  const auto begins = [&](std::string_view phrase) { return lower.starts_with(phrase); };
-  const bool known = std::any_of(device_begins().begin(), device_begins().end(), begins);
-  // A sentence of many words that ends with a stop is somebody's, whatever it begins with.
-  const auto blanks = static_cast<std::size_t>(std::count(lower.begin(), lower.end(), ' '));
-  if (known && lower.ends_with('?')) return false;
-  // K-9 writes whole sentences.
-  if (known) return !(lower.ends_with('.') && blanks > 7) || lower.find("k-9 mail") != lower.npos;
-  if (blanks > 7) return false;
-  static constexpr std::string_view kDevices[] = {"iphone",     "ipad",   "android",
-                                                  "outlook",    "galaxy", "blackberry",
-                                                  "smartphone", "handy",  "windows"};
-  const bool device =
-      std::any_of(std::begin(kDevices), std::end(kDevices),
-                  [&](std::string_view name) { return lower.find(name) != lower.npos; });
-  return device && std::any_of(device_ends().begin(), device_ends().end(),
-                               [&](std::string_view end) { return lower.ends_with(end); });
-}
-
 std::size_t without_blanks(const Lines& lines, std::size_t end) {
   while (end > 0 && lines[end - 1].blank) --end;
   return end;
 }
 
+// Whether somebody says of themself what a list says of others: "unsubscribe me", "my lists".
+bool has_first_person(std::string_view line) {
+  static constexpr std::string_view kWords[] = {
+      "i",   "i'm",  "i've", "me",   "my",  "we",  "our",  "ich", "mir", "mich", "mein",
+      "wir", "uns",  "je",   "j'ai", "moi", "mon", "nous", "yo",  "io",  "mio",  "eu",
+      "meu", "meus", "ik",   "mijn", "jag", "mig", "jeg",  "мне", "мой", "я",    "Я"};
+  const std::vector<Token> tokens = tokens_of(line.substr(0, 400));
+  return std::any_of(tokens.begin(), tokens.end(), [](const Token& token) {
+    return std::find(std::begin(kWords), std::end(kWords), bare(token.text)) != std::end(kWords);
+  });
+}
+
+// An address or a page that only a list's program has.
+bool names_list_program(std::string_view line) {
+  const std::string lower = lower_ascii(line.substr(0, 400));
+  static constexpr std::string_view kMarks[] = {"-leave@",
+                                                "-unsubscribe@",
+                                                "+unsubscribe@",
+                                                "unsubscribe-",
+                                                "-request@",
+                                                "-help@",
+                                                "-off@",
+                                                "-signoff@",
+                                                "majordomo@",
+                                                "listserv@",
+                                                "sympa@",
+                                                "/listinfo",
+                                                "/mailman",
+                                                "/unsub",
+                                                "/pipermail/",
+                                                "/d/msgid/",
+                                                "groups.google.com",
+                                                "groups.io",
+                                                "googlegroups.",
+                                                "/sympa/",
+                                                "/hyperkitty",
+                                                "lists.sourceforge",
+                                                "/unsubscribe"};
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [&](std::string_view mark) { return lower.find(mark) != lower.npos; });
+}
+
+// "users mailing list", "users mailing list -- users@…": Mailman's first line.
+bool is_list_title(std::string_view line) {
+  line = trimmed(line);
+  if (const std::size_t dashes = line.find(" -- "); dashes != line.npos)
+    line = line.substr(0, dashes);
+  const std::string lower = lower_ascii(line.substr(0, 100));
+  if (std::count(lower.begin(), lower.end(), ' ') > 3) return false;
+  return lower.ends_with("mailing list") || lower.ends_with("mailinglist") ||
+         lower.ends_with("mailing-list") || lower.ends_with("mailingliste");
+}
+
+// Nothing but an address or a page.
+bool is_only_address(std::string_view line) {
+  line = trimmed(line);
+  return line.find(' ') == line.npos &&
+         (line.find('@') != line.npos || line.find("://") != line.npos);
+}
+
+// Whether the lines of a footer can be nobody's words, whatever the mail's headers say.
+bool is_unmistakable(const Lines& lines, std::size_t begin, std::size_t end) {
+  bool program = false;
+  bool title = false;
+  bool address = false;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (lines[i].blank) continue;
+    program = program || names_list_program(lines[i].text);
+    title = title || is_list_title(lines[i].text);
+    address = address || is_only_address(lines[i].text);
+  }
+  return program || (title && address);
+}
+
 // The end of the lines before a footer that reaches to `end`; `end` when there is none.
-std::size_t without_footer(const Lines& lines, std::size_t end) {
+std::size_t without_footer(const Lines& lines, std::size_t end, bool from_list) {
   std::size_t found = end;
   bool says = false;
   std::size_t filled = 0;
@@ -133,8 +178,39 @@ std::size_t without_footer(const Lines& lines, std::size_t end) {
     }
     says = says || is_footer;
   }
+  if (found == end || (!from_list && !is_unmistakable(lines, found + 1, end))) return end;
+  const auto at = [&](std::size_t i) { return lines.begin() + static_cast<std::ptrdiff_t>(i); };
   // A separator of the end that frames the footer goes with it; one alone says nothing.
-  return found;
+  return std::any_of(at(found), at(end),
+                     [](const QuoteLine& line) { return has_first_person(line.text); })
+             ? end
+             : found;
+}
+
+bool is_postscript(std::string_view line) {
+  line = trimmed(line);
+  for (const std::string_view mark : {"PS:", "PS.", "P.S.", "P.S:", "PS ", "PPS", "P.P.S.",
+                                      "NB:", "N.B.", "P.D.", "PD:", "P.S ", "Ps:", "Ps."}) {
+    if (line.starts_with(mark)) return true;
+  }
+  return false;
+}
+
+// Where somebody's words go on below the signature that begins at `begin`; `end` where they do not.
+std::size_t words_below(const Lines& lines, std::size_t begin, std::size_t end) {
+  bool below = false;  // the first paragraph
+  for (std::size_t at = begin; at < end; ++at) {
+    if (lines[at].blank) continue;
+    const bool starts = at > begin && lines[at - 1].blank;
+    below = below || starts;
+    if (!below || !starts || lines[at].mark == LineMark::kSignature) continue;
+    if (is_postscript(lines[at].text)) return at;
+    std::string paragraph;
+    for (std::size_t i = at; i < end && !lines[i].blank && paragraph.size() < 1000; ++i)
+      paragraph.append(lines[i].text.substr(0, 400)) += '\n';
+    if (reads_as_words(paragraph)) return at;
+  }
+  return end;
 }
 
 std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
@@ -156,11 +232,26 @@ std::string joined(const Lines& lines, std::size_t begin, std::size_t end) {
 
 }  // namespace
 
-OwnWords without_trailers(const Lines& lines) {
+bool reads_as_words(std::string_view text) {
+  const std::string lower = lower_ascii(text.substr(0, 1000));
+  for (const std::string_view note :
+       {"confidential", "vertraulich",   "confidentiel", "confidencial", "riservat",
+        "intended",     "disclaimer",    "privileged",   "in error",     "irrtümlich",
+        "environment",  "umwelt",        "gdpr",         "datenschutz",  "handelsregister",
+        "registered",   "geschäftsführ", "recipient",    "empfänger",    "destinataire",
+        "virus"}) {
+    if (lower.find(note) != lower.npos) return false;
+  }
+  if (lower.find("? ") != lower.npos || lower.find("?\n") != lower.npos || lower.ends_with('?'))
+    return true;
+  return has_first_person(text);
+}
+
+OwnWords without_trailers(const Lines& lines, bool from_list) {
   OwnWords out;
   std::size_t end = without_blanks(lines, lines.size());
   for (int rounds = 0; rounds < kMostTrailers; ++rounds) {
-    std::size_t less = without_blanks(lines, without_footer(lines, end));
+    std::size_t less = without_blanks(lines, without_footer(lines, end, from_list));
     // A rule of underscores alone is what is left above a quoted header.
     while (less > 0 && is_separator(lines[less - 1].text) &&
            lines[less - 1].text.find('_') != std::string_view::npos)
@@ -203,7 +294,11 @@ OwnWords without_trailers(const Lines& lines) {
   }
   while (begin < last && (lines[begin].blank || is_device_line(lines[begin].text))) ++begin;
   out.text = joined(lines, 0, text_end);
-  out.signature = joined(lines, begin, last);
+  const std::size_t more = words_below(lines, begin, last);
+  out.signature = joined(lines, begin, more);
+  if (more < last) {
+    out.text += (out.text.empty() ? "" : "\n\n") + joined(lines, more, last);
+  }
   if (out.signature.size() > kMostSignature) {
     out.signature.resize(kMostSignature);
     while (!out.signature.empty() && (static_cast<unsigned char>(out.signature.back()) & 0x80))

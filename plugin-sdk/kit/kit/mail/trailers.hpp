@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kit/mail/quote_lines.hpp"
@@ -16,7 +17,13 @@ struct OwnWords {
   std::string signature;
 };
 
-// The run of lines between two quotes, or before, behind or without one.
-OwnWords without_trailers(const std::vector<QuoteLine>& lines);
+// The run of lines between two quotes, or before, behind or without one. `from_list`: the mail came
+// by a list; a footer of another is one only where it is unmistakable.
+OwnWords without_trailers(const std::vector<QuoteLine>& lines, bool from_list);
+
+// Whether somebody speaks or asks there, rather than say who they are: a postscript below a
+// signature's mark, or a mail that was typed into the field of the signature. Notes about
+// confidentiality, which companies put there, do not count.
+bool reads_as_words(std::string_view text);
 
 }  // namespace voxbus::kit::mail
