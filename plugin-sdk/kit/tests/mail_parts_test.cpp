@@ -157,6 +157,39 @@ TEST(Charset, OfRawBytesInAHeaderIsThatOfTheBody) {
             "Grüße");
 }
 
+// The author must not be lost over the charset of a body.
+TEST(Charset, OfABodyIsThatOfAHeaderOnlyWhereItCanBe) {
+  const std::string headers =
+      "From: \"Carol +AOQ- ~{abc~} D\\\\\" <carol+shop@example.org>\nSender: team@example.org\n"
+      "Reply-To: carol+shop@example.org\nSubject: Re: C:\\tmp ~x +AGE-\n";
+  for (const char* charset : {"utf-16", "utf-16le", "utf-16be", "utf-32", "cp037", "cp500",
+                              "cp1026", "utf-7", "hz-gb-2312", "iso-2022-kr", "iso-2022-jp",
+                              "shift_jis", "koi8-r", "gb18030", "no-such", "us-ascii"}) {
+    const auto record = read_mail(headers + "Content-Type: text/plain; charset=" + charset +
+                                      "\nContent-Transfer-Encoding: base64\n\n//54AA==\n",
+                                  "id", {})
+                            .record;
+    EXPECT_EQ(record.author.handle, "mailto:carol+shop@example.org") << charset;
+    EXPECT_EQ(record.author.name, "Carol +AOQ- ~{abc~} D\\") << charset;
+    EXPECT_EQ(record.title, "Re: C:\\tmp ~x +AGE-") << charset;
+    EXPECT_THAT(record.json(), HasSubstr(R"("reply_to":["carol+shop@example.org"])")) << charset;
+    EXPECT_THAT(record.json(), HasSubstr(R"("sender":"team@example.org")")) << charset;
+  }
+  for (const char* charset : {"utf-16", "utf-16le", "cp037", "utf-7"}) {
+    const auto record =
+        read_mail(
+            "From: J\xF6rg <joerg@example.org>\nSubject: Gr\xFC\xDF"
+            "e\n"
+            "Content-Type: text/plain; charset=" +
+                std::string{charset} + "\nContent-Transfer-Encoding: base64\n\n//54AA==\n",
+            "id", {})
+            .record;
+    EXPECT_EQ(record.author.handle, "mailto:joerg@example.org") << charset;
+    EXPECT_EQ(record.author.name, "Jörg") << charset;
+    EXPECT_EQ(record.title, "Grüße") << charset;
+  }
+}
+
 TEST(EncodedWords, AreReadAsProgramsWriteThem) {
   EXPECT_EQ(decoded_header("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?UTF-8?B?IMO8YmVyYWxs?="),
             "Grüße überall");
