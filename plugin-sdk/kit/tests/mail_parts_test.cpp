@@ -366,6 +366,60 @@ TEST(Protection, IsToldOfCiphersInTheWords) {
     EXPECT_THAT(native("", none), Not(HasSubstr("protection")));
 }
 
+std::string text_of_alternatives(const std::string& plain, const std::string& html) {
+  return read_mail("From: a@b\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\n" + plain +
+                       "\n--b\nContent-Type: text/html; charset=utf-8\n\n" + html + "\n--b--\n",
+                   "id", {})
+      .record.text;
+}
+
+TEST(Alternatives, AreReadFromHtmlWhereThePlainTextIsOnlyAPartOfIt) {
+  EXPECT_EQ(text_of_alternatives("Order 4711",
+                                 "<p>Order 4711</p><p>The second paragraph with the "
+                                 "real complaint.</p>"),
+            "Order 4711\n\nThe second paragraph with the real complaint.");
+  EXPECT_THAT(
+      text_of_alternatives("Autumn news! Read on: https://shop.example.org/n/17?u=3",
+                           "<h1>Autumn news!</h1><p><a href='https://shop.example.org/n/17'>"
+                           "Read on</a></p><p>Our lamps are back, in five colours, and "
+                           "with a warranty of ten years.</p>"),
+      HasSubstr("in five colours"));
+  EXPECT_THAT(
+      text_of_alternatives("訂單 4711", "<p>訂單 4711</p><p>燈到的時候已經壞了,請問怎麼辦?</p>"),
+      HasSubstr("請問怎麼辦"));
+}
+
+TEST(Alternatives, AreReadFromThePlainTextWhereTheHtmlSaysTheSame) {
+  // Links, alternative texts and other clothes are no words of its own.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please. *Both* lamps.", "<p>Yes, please. <b>Both</b> lamps.</p>"),
+      "Yes, please. *Both* lamps.");
+  // A signature that only the plain text marks.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please.\n-- \nCarol Danvers\nHead of Sales, Lamps and Bulbs\n"
+                           "Phone 0123 456789",
+                           "<p>Yes, please.</p><p>Carol Danvers<br>Head of Sales, Lamps and "
+                           "Bulbs<br>Phone 0123 456789</p>"),
+      "Yes, please.");
+  // Not the same words: another one's text, or a template's.
+  EXPECT_EQ(text_of_alternatives("My order 4711 is late.",
+                                 "<p>Dear team, order 4711 has not arrived, it is late by now, and "
+                                 "I would like to know where it is.</p>"),
+            "My order 4711 is late.");
+  // Of what it quotes by attribution nothing is its own.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please.\n\nOn Mon, 5 Jan 2026 at 10:00, Nora <n@example.org> "
+                           "wrote:\n> Do you want both of the lamps that we have left here?",
+                           "<p>Yes, please.</p><p>On Mon, 5 Jan 2026 at 10:00, Nora "
+                           "&lt;n@example.org&gt; wrote:</p><p>&gt; Do you want both of the "
+                           "lamps that we have left here?</p>"),
+      "Yes, please.");
+  // A disclaimer stands behind words that are no mere title.
+  const std::string words(350, 'w');
+  EXPECT_EQ(text_of_alternatives(words, "<p>" + words + "</p><p>" + std::string(900, 'd') + "</p>"),
+            words);
+}
+
 const std::string kWithFiles =
     "From: a@b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nwords\n"
     "--b\nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\nYWJj\n"
