@@ -34,16 +34,18 @@ void for_each(Connection& connection, const std::string& channel, bool all,
 }
 
 // A mistyped name would read as "all is well"; a channel that was removed may still have left some.
-void say_if_not_configured(Connection& connection, const std::string& channel) {
+void must_be_configured(Connection& connection, const std::string& channel, bool left_some) {
   const auto status = connection.get_json("/v1/status");
   const auto* channels = json::array_at(status.as_object(), "channels");
   const bool known =
       channels && std::any_of(channels->begin(), channels->end(), [&](const auto& one) {
         return text_of(one.as_object(), "name") == channel;
       });
-  if (!known)
-    fmt::print(stderr, "voxbus: no channel '{}' is configured; 'voxbus status' lists them\n",
-               channel);
+  if (known) return;
+  const auto words =
+      fmt::format("no channel '{}' is configured; 'voxbus status' lists them", channel);
+  if (!left_some) throw Trouble{kFailed, words};
+  fmt::print(stderr, "voxbus: {}\n", words);
 }
 
 void run_list(const Common& common, const std::string& channel, bool all) {
@@ -62,7 +64,7 @@ void run_list(const Common& common, const std::string& channel, bool all) {
   });
   if (!common.json)
     fmt::print("{} in quarantine{}\n", count, channel.empty() ? "" : " of channel " + channel);
-  if (!channel.empty()) say_if_not_configured(connection, channel);
+  if (!channel.empty()) must_be_configured(connection, channel, count > 0);
 }
 
 void refuse_others(const json::object& event, const std::string& sequence) {
@@ -145,7 +147,7 @@ void run_replay(const Common& common, const std::vector<std::string>& sequences,
     for_each(connection, channel, false,
              [&](const json::object& item) { wanted.push_back(text_of(item, "sequence")); });
   }
-  if (!channel.empty()) say_if_not_configured(connection, channel);
+  if (!channel.empty()) must_be_configured(connection, channel, !wanted.empty());
   Replays replays;
   const bool progress = !common.json && ::isatty(STDERR_FILENO) && wanted.size() > 1;
   for (std::size_t i = 0; i < wanted.size(); ++i) {

@@ -186,7 +186,8 @@ Settings read_settings(const Document& document, const Node* node, Mark channel,
     }
     auto value = reader.value(rule, *given);
     if (value.is_null()) {
-      settings.complete = settings.complete && !rule.required;
+      // Without what names its source a plugin would find fault with settings that are fine.
+      settings.complete = settings.complete && !rule.required && !rule.identity;
       continue;
     }
     if (rule.identity) identity[rule.name] = json::serialize(value);

@@ -26,8 +26,8 @@ struct SecretReference {
 struct Settings {
   json::object values;  // by the manifest's types; without secrets
   std::vector<SecretReference> secrets;
-  // Nothing that is required is missing or unusable: the plugin can be asked what it thinks of
-  // them.
+  // Nothing that is required is missing or unusable, and nothing unusable that is a part of the
+  // origin: the plugin can be asked what it thinks of them.
   bool complete = true;
   std::string origin;  // digest of the identity settings: names whose cursor this is
   bool operator==(const Settings&) const = default;

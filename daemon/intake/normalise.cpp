@@ -290,13 +290,16 @@ class RecordReader {
     }
     for (const auto& file : offer_.attachments) {
       if (list.size() == model::kMaxAttachments) break;
-      list.emplace_back(json::object{
-          {"name", utf8_prefix(clean_text(file.name, Lines::one), model::kMaxFileName)},
-          {"type", file.media.empty() ? std::string("application/octet-stream")
-                                      : std::string(utf8_prefix(clean_text(file.media, Lines::one),
-                                                                model::kMaxMediaType))},
-          {"size", file.bytes.size()},
-          {"sha256", to_hex(as_text(sha256(file.bytes)))}});
+      json::object one;
+      if (const auto name = clean_text(file.name, Lines::one); !name.empty())
+        one["name"] = utf8_prefix(name, model::kMaxFileName);
+      one["type"] =
+          file.media.empty()
+              ? std::string("application/octet-stream")
+              : std::string(utf8_prefix(clean_text(file.media, Lines::one), model::kMaxMediaType));
+      one["size"] = file.bytes.size();
+      one["sha256"] = to_hex(as_text(sha256(file.bytes)));
+      list.emplace_back(std::move(one));
     }
     if (!list.empty()) out_.json("attachments", list);
     return {};

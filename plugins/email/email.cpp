@@ -4,6 +4,9 @@
 // process of its own only: GLib, below GMime, ends its process when memory runs out and cannot be
 // unloaded.
 
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -34,6 +37,22 @@ bool is_bare_address(const std::string& text) {
   const std::size_t at = text.find('@');
   return at != text.npos && at > 0 && at + 1 < text.size() && text.rfind('@') == at &&
          text[at + 1] != '.' && text.back() != '.' && !has_any_of(text, "<>()[],;:\\\"*");
+}
+
+// In a command of POP3 a line break begins the next one; no protocol can say the others.
+bool has_controls(const std::string& text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < ' ' || c == 0x7F; });
+}
+
+// What is wrong with a file of certificates to trust, or nothing.
+std::string fault_of_authorities(const std::filesystem::path& file) {
+  if (auto able = kit::can_read_file(file); !able) return able.error().message;
+  const std::unique_ptr<X509_STORE, decltype(&::X509_STORE_free)> store{::X509_STORE_new(),
+                                                                        &::X509_STORE_free};
+  const bool has_some = store && ::X509_STORE_load_file(store.get(), file.c_str()) == 1;
+  ::ERR_clear_error();
+  return has_some ? "" : file.string() + " holds no certificate in PEM";
 }
 
 // A name or a literal address; no URL, and no port behind it.
@@ -130,8 +149,41 @@ class Email final : public Channel {
                        "' in 'attachments' is not a type like image/png, image/* or *");
         }
       }
-      if (!folders.empty() && !mbox.empty()) problems.add("an mbox file has no 'folders'");
-      if (!folders.empty() && !pop3.empty()) problems.add("a POP3 account has no 'folders'");
+      for (const std::string& folder : folders) {
+        if (folder.empty())
+          problems.add("'folders' holds an empty name: leave 'folders' out to read all of them");
+      }
+      check_what_has_no_meaning(problems);
+      check_login(problems);
+      if (authorities.is_absolute()) {
+        if (const std::string fault = fault_of_authorities(authorities); !fault.empty())
+          problems.add("'authorities': " + fault);
+      }
+    }
+    // Whoever writes such a setting believes that it does something.
+    void check_what_has_no_meaning(Problems& problems) const {
+      const auto refuse = [&](const char* source, const char* name, bool is_set) {
+        if (is_set) problems.add(std::string{source} + " has no '" + name + "'");
+      };
+      for (const auto& [source, is_it] :
+           {std::pair{"a Maildir", !maildir.empty()}, std::pair{"an mbox file", !mbox.empty()}}) {
+        const bool alone = is_it && server().empty();
+        const Settings usual;
+        refuse(source, "port", alone && port != usual.port);
+        refuse(source, "tls", alone && tls != usual.tls);
+        refuse(source, "authorities", alone && !authorities.empty());
+        refuse(source, "user", alone && !user.empty());
+        refuse(source, "password", alone && !password.empty());
+        refuse(source, "check_every", alone && check_every != usual.check_every);
+      }
+      refuse("an mbox file", "folders", !mbox.empty() && !folders.empty());
+      refuse("a POP3 account", "folders", !pop3.empty() && !folders.empty());
+    }
+    void check_login(Problems& problems) const {
+      const char* const what = " holds a line break or another control character: ";
+      if (has_controls(user)) problems.add(std::string{"'user'"} + what + "it is one line");
+      if (has_controls(password))
+        problems.add(std::string{"'password'"} + what + "its file or credential is one line");
     }
     const std::string& server() const { return imap.empty() ? pop3 : imap; }
   };

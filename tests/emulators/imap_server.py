@@ -67,7 +67,7 @@ class ImapServer:
         self.violations, self.commands = [], []
         self.clear = bytearray()  # all that came before TLS
         self.flooded = 0          # bytes that flood() could send, of all connections
-        self.logins = 0
+        self.logins = self.connections = 0
         self.changed = threading.Condition()
         self.stopping = False
         self.sessions = set()
@@ -83,6 +83,7 @@ class ImapServer:
             except OSError:
                 return
             session = Session(self, connection)
+            self.connections += 1
             with self.changed:
                 if self.stopping:
                     connection.close()

@@ -326,6 +326,13 @@ class Configured(unittest.TestCase):
         self.daemon.main(state=str(self.state), listen="192.0.2.1:8420")
         self.assertIn("cannot listen on 192.0.2.1:8420: this machine has no such address", self.fails("check", "--trust"))
 
+    def test_check_names_a_source_that_cannot_be_used_once_and_the_plugin_finds_no_second_fault(self):
+        self.daemon.channel("mail", "email", {"maildir": "relative/Maildir"})
+        done = self.daemon.voxbus("check", "--trust", "--json", check=False)
+        self.assertEqual(done.returncode, 78)
+        problems = json.loads(done.stdout)["problems"]
+        self.assertEqual(["must be an absolute path" in problem["message"] for problem in problems], [True], problems)
+
     def test_check_asks_the_plugin_also_where_another_key_is_wrong(self):
         self.daemon.channel("shop", "email", {"maildir": "/tmp", "mbox": "/tmp/x"}, poll_every=5)
         said = self.fails("check", "--trust")

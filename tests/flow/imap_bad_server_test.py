@@ -435,6 +435,54 @@ class BadServer(unittest.TestCase):
         directions = {event["data"]["title"]: event["data"].get("direction", "inbound") for event in self.daemon.interactions()}
         self.assertEqual(directions, {"came": "inbound", "went": "outbound", "unmarked": "inbound"})
 
+    def test_what_was_found_as_sent_stays_outbound_wherever_else_it_lies_and_is_found_again(self):
+        both, went, came = mails("both", "went", "came")
+        boxes = {"INBOX": Mailbox([both, came]), "Out": Mailbox([both, went], attributes="\\Sent"), "Archive": Mailbox([both])}
+        server = self.server("support", boxes, settings={"addresses": ["us@example.org"]})
+
+        def trail(title):
+            return [(event["type"].split(".")[-2], event["data"].get("direction", "inbound"))
+                    for event in self.daemon.interactions("channel=support") if event["data"]["title"] == title]
+
+        def read_behind(word, change):
+            """Each mailbox is read on to a mail of its own, which is its last."""
+            with server.changed:
+                change()
+                for name, box in server.mailboxes.items():
+                    box.add(mail(f"{word}-{name}@example.org", f"{word} {name}", "words"))
+                server.changed.notify_all()
+            wait_for(lambda: {f"{word} {name}" for name in server.mailboxes} <= set(self.titles("support")), f"all {word}")
+
+        def all_as_it_should_be():
+            self.assertEqual(trail("both"), [("received", "inbound"), ("revised", "outbound")])
+            self.assertEqual(trail("went"), [("received", "outbound")])
+            self.assertEqual(trail("came"), [("received", "inbound")])
+        self.daemon.start()
+        read_behind("first", lambda: None)
+        all_as_it_should_be()
+
+        def to_archive():
+            sent = boxes["Out"].mails.pop(2)
+            boxes["Archive"].add(sent)
+            boxes["INBOX"].add(sent)
+        read_behind("moved", to_archive)
+        all_as_it_should_be()
+
+        def made_anew():
+            for box in server.mailboxes.values():
+                box.validity += 1
+        for number in range(3):
+            read_behind(f"anew {number}", made_anew)
+            all_as_it_should_be()
+            self.daemon.stop()
+            self.daemon.start()
+        # Where it was known before as what came.
+        read_behind("found", lambda: boxes["Out"].add(came))
+        self.assertEqual(trail("came"), [("received", "inbound"), ("revised", "outbound")])
+        read_behind("once more", made_anew)
+        self.assertEqual(trail("came"), [("received", "inbound"), ("revised", "outbound")])
+        self.assertEqual([trail("both"), trail("went")], [[("received", "inbound"), ("revised", "outbound")], [("received", "outbound")]])
+
     def test_where_no_mailbox_can_be_looked_at_they_are_opened(self):
         boxes = {"INBOX": Mailbox(mails("first")), "Shop": Mailbox(mails("shop"))}
         server = self.server("support", boxes, silent_mailboxes={"INBOX", "Shop"})

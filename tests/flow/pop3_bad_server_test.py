@@ -59,6 +59,22 @@ class BadServer(unittest.TestCase):
         self.assertIn("[AUTH] wrong", reason)
         self.assertNotIn("s3cret", self.daemon.log())
 
+    def test_a_line_break_in_the_login_makes_no_command_and_is_told_without_the_password(self):
+        for name, word in (("user", "nora\r\nDELE 1"), ("password", "s3cret-words\nDELE 1\n")):
+            with self.subTest(name):
+                self.setUp()
+                settings = {name: word} if name == "user" else {}
+                if name == "password":
+                    self.secret.write_text(word)
+                self.begin(**settings)
+                problem = wait_for(lambda: (lambda c: c and c["state"] in ("down", "degraded") and c)(self.daemon.channel_status("support")), "it is refused")
+                self.assertIn(f"'{name}' holds a line break", problem["reason"])
+                checked = self.daemon.voxbus("check", "--trust", check=False)
+                self.assertEqual(checked.returncode, 78)
+                self.assertIn(f"'{name}' holds a line break", checked.stdout)
+                self.assertNotIn("s3cret", checked.stdout + checked.stderr + self.daemon.log())
+                self.assertEqual(self.server.got, b"", "nobody asked the server")
+
     def test_a_server_without_stls_gets_no_credentials(self):
         self.begin(tls="starttls")
         self.assertIn("does not offer STLS", self.reason())

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail by IMAP from real servers, over TLS with a test's own authority: Dovecot, and Cyrus as a second
 make."""
+import base64
 import imaplib
 import pathlib
 import re
@@ -12,10 +13,12 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "emulators"))
 from authority import Authority
 from cyrus import Cyrus
 from dovecot import Dovecot
 from gate import Gate
+from imap_server import ImapServer, Mailbox
 from servers import LONG, need, wait_for
 from voxbus_daemon import Daemon, mail
 
@@ -72,13 +75,18 @@ class WithServer(unittest.TestCase):
         gate.let(None)
         self.daemon.wait_for_events(len(mails), limit=300)
 
-    def validity(self, user):
+    def validity(self, user, mailbox="INBOX"):
         with self.server.imap(user) as imap:
-            return int(re.search(rb"UIDVALIDITY (\d+)", imap.status("INBOX", "(UIDVALIDITY)")[1][0])[1])
+            return int(re.search(rb"UIDVALIDITY (\d+)", imap.status(mailbox, "(UIDVALIDITY)")[1][0])[1])
 
     def is_another_second(self, validity):
         """Servers make a UIDVALIDITY of the time."""
         wait_for(lambda: time.time() >= validity + 1, "the second is over")
+
+    def trail(self, title):
+        """What became of a mail: each event's kind and direction."""
+        return [(event["type"].split(".")[-2], event["data"].get("direction", "inbound"))
+                for event in self.daemon.interactions() if event["data"]["title"] == title]
 
     def came_anew(self, count):
         """As many were brought once more, and dropped."""
@@ -138,11 +146,14 @@ class Imap(WithServer):
             for number, name in enumerate(["INBOX", *names[1:49], "K&APY-ln &- Bonn"]):
                 imap.append(f'"{name}"', "", imaplib.Time2Internaldate(time.time()), mail(f"{number}@example.org", f"in {number}", "w"))
             imap.append("Trash", "", imaplib.Time2Internaldate(time.time()), mail("t@example.org", "thrown away", "w"))
-            self.channel("support", "many", check_every="1s")
+            # Nobody looks: the server tells of all of them (NOTIFY).
+            self.channel("support", "many", check_every="1h")
             self.daemon.start()
             self.daemon.wait_for_events(50)
             imap.append('"Shop 31"', "", imaplib.Time2Internaldate(time.time()), mail("late@example.org", "late", "w"))
+            begun = time.monotonic()
             wait_for(lambda: "late" in self.titles(), "what came into one of them", 20)
+            self.assertLess(time.monotonic() - begun, 10)
         self.assertEqual(sorted(self.titles()), sorted([*(f"in {number}" for number in range(50)), "late"]))
 
     def test_a_mailbox_that_is_made_meanwhile_is_read_at_once(self):
@@ -192,17 +203,71 @@ class Imap(WithServer):
         except (OSError, imaplib.IMAP4.error):
             return False
 
+    def test_sent_mail_stays_outbound_wherever_it_lies_and_is_moved_and_read_again(self):
+        self.channel("support", "sender")
+        with self.dovecot.imap("sender") as imap:
+            imap.create("Archive")
+            for mailbox, title in (("INBOX", "both"), ("Sent", "both"), ("Archive", "both"), ("Sent", "sent"), ("INBOX", "came")):
+                imap.append(mailbox, "", imaplib.Time2Internaldate(time.time()), mail(f"{title}@example.org", title, "words"))
+
+            def all_read(word):
+                for mailbox in ("INBOX", "Sent", "Archive"):
+                    imap.append(mailbox, "", imaplib.Time2Internaldate(time.time()), mail(f"{word}{mailbox}@x.example", f"{word} {mailbox}", "w"))
+                wait_for(lambda: {f"{word} {mailbox}" for mailbox in ("INBOX", "Sent", "Archive")} <= set(self.titles()), f"all {word}", 60)
+
+            def all_well():
+                self.assertEqual(self.trail("both"), [("received", "inbound"), ("revised", "outbound")])
+                self.assertEqual(self.trail("sent"), [("received", "outbound")])
+                self.assertEqual(self.trail("came"), [("received", "inbound")])
+            self.daemon.start()
+            all_read("first")
+            all_well()
+            imap.select("Sent")
+            imap.uid("MOVE", "2", "Archive")
+            all_read("moved")
+            all_well()
+        before = self.validity("sender", "Sent")
+        # Of several mailboxes Dovecot makes one in each second's name, ahead of time where need be.
+        self.is_another_second(max(before, self.validity("sender"), self.validity("sender", "Archive")))
+        self.dovecot.kill()
+        for path in (self.dovecot.mail / "sender").rglob("dovecot*"):
+            path.unlink()
+        self.dovecot.again()
+        with self.dovecot.imap("sender") as imap:
+            imap.append("Sent", "", imaplib.Time2Internaldate(time.time()), mail("anew@x.example", "anew", "w"))
+        wait_for(lambda: "anew" in self.titles(), "the mail behind the new UIDVALIDITY", 60)
+        self.assertNotEqual(self.validity("sender", "Sent"), before)
+        wait_for(lambda: self.daemon.channel_status("support")["counts"]["received"] >= 24, "all of it came once more")
+        all_well()
+
     def test_whom_it_cannot_trust_gets_no_password(self):
         self.dovecot.fill("nora", [mail("one@example.org", "one", "words")])
+        # Servers of our own, which keep all that they are told: beside those that may not be trusted one that may.
+        spies = {}
+        for name, settings in (("name", {"imap": "127.0.0.1"}), ("authority", {"authorities": ""}), ("trusted", {})):
+            for tls in ("implicit", "starttls"):
+                spy = spies[name, tls] = ImapServer({"INBOX": Mailbox()}, tls, self.authority.folder)
+                self.addCleanup(spy.close)
+                self.channel(f"{name}-{tls}", "nora", port=spy.port, tls=tls, **settings)
         self.channel("name", "nora", imap="127.0.0.1")
         self.channel("authority", "nora", authorities="")
         (self.daemon.folder / "wrong").write_text("another")
         (self.daemon.folder / "wrong").chmod(0o600)
         self.channel("wrong", "nora", password={"file": str(self.daemon.folder / "wrong")})
         self.daemon.start()
-        self.assertIn("not for that name", self.daemon.wait_for_state("name", "degraded")["reason"])
-        self.assertIn("is not trusted", self.daemon.wait_for_state("authority", "degraded")["reason"])
+        for like, words in (("name", "not for that name"), ("authority", "is not trusted")):
+            for channel in (like, f"{like}-implicit", f"{like}-starttls"):
+                self.assertIn(words, self.daemon.wait_for_state(channel, "degraded")["reason"])
         self.assertIn("refuses the login of nora", self.daemon.wait_for_state("wrong", "degraded")["reason"])
+        for (name, tls), spy in spies.items():
+            told = bytes(spy.clear) + "".join(spy.commands).encode()
+            if name == "trusted":
+                wait_for(lambda spy=spy: spy.logins == 1, f"the login at {name}, {tls}")
+            else:
+                self.assertGreater(spy.connections, 0, "it was asked")
+                self.assertEqual((spy.logins, set(spy.commands) - {"STARTTLS"}), (0, set()), f"{name}, {tls}")
+            for word in (b"secret", base64.b64encode(b"\0nora\0secret")):
+                self.assertNotIn(word, told, f"{name}, {tls}: not in clear, and to nobody unknown")
         self.assertEqual(self.titles(), [])
         self.assertNotIn("another", self.daemon.log())
 

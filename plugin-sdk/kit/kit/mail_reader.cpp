@@ -160,8 +160,8 @@ std::size_t end_of_first(std::string_view list) {
 void read_author(GMimeMessage* message, std::string_view charset, const MailOptions& options,
                  Record& record) {
   GMimeObject* object = GMIME_OBJECT(message);
-  std::string from = mail::decode(raw_header(object, "From"), charset).text;
-  std::string sender = mail::decode(raw_header(object, "Sender"), charset).text;
+  std::string from = mail::decode_in_header(raw_header(object, "From"), charset).text;
+  std::string sender = mail::decode_in_header(raw_header(object, "Sender"), charset).text;
   if (mail::trimmed(from).empty()) from = std::exchange(sender, {});
   const std::size_t end = end_of_first(from);
   if (const auto first = mailboxes(std::string_view{from}.substr(0, end)); !first.empty()) {

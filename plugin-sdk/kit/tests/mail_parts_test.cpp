@@ -157,6 +157,39 @@ TEST(Charset, OfRawBytesInAHeaderIsThatOfTheBody) {
             "Grüße");
 }
 
+// The author must not be lost over the charset of a body.
+TEST(Charset, OfABodyIsThatOfAHeaderOnlyWhereItCanBe) {
+  const std::string headers =
+      "From: \"Carol +AOQ- ~{abc~} D\\\\\" <carol+shop@example.org>\nSender: team@example.org\n"
+      "Reply-To: carol+shop@example.org\nSubject: Re: C:\\tmp ~x +AGE-\n";
+  for (const char* charset : {"utf-16", "utf-16le", "utf-16be", "utf-32", "cp037", "cp500",
+                              "cp1026", "utf-7", "hz-gb-2312", "iso-2022-kr", "iso-2022-jp",
+                              "shift_jis", "koi8-r", "gb18030", "no-such", "us-ascii"}) {
+    const auto record = read_mail(headers + "Content-Type: text/plain; charset=" + charset +
+                                      "\nContent-Transfer-Encoding: base64\n\n//54AA==\n",
+                                  "id", {})
+                            .record;
+    EXPECT_EQ(record.author.handle, "mailto:carol+shop@example.org") << charset;
+    EXPECT_EQ(record.author.name, "Carol +AOQ- ~{abc~} D\\") << charset;
+    EXPECT_EQ(record.title, "Re: C:\\tmp ~x +AGE-") << charset;
+    EXPECT_THAT(record.json(), HasSubstr(R"("reply_to":["carol+shop@example.org"])")) << charset;
+    EXPECT_THAT(record.json(), HasSubstr(R"("sender":"team@example.org")")) << charset;
+  }
+  for (const char* charset : {"utf-16", "utf-16le", "cp037", "utf-7"}) {
+    const auto record =
+        read_mail(
+            "From: J\xF6rg <joerg@example.org>\nSubject: Gr\xFC\xDF"
+            "e\n"
+            "Content-Type: text/plain; charset=" +
+                std::string{charset} + "\nContent-Transfer-Encoding: base64\n\n//54AA==\n",
+            "id", {})
+            .record;
+    EXPECT_EQ(record.author.handle, "mailto:joerg@example.org") << charset;
+    EXPECT_EQ(record.author.name, "Jörg") << charset;
+    EXPECT_EQ(record.title, "Grüße") << charset;
+  }
+}
+
 TEST(EncodedWords, AreReadAsProgramsWriteThem) {
   EXPECT_EQ(decoded_header("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?UTF-8?B?IMO8YmVyYWxs?="),
             "Grüße überall");
@@ -331,6 +364,60 @@ TEST(Protection, IsToldOfCiphersInTheWords) {
   for (const char* none : {"> -----BEGIN PGP MESSAGE-----\n> x\n> -----END PGP MESSAGE-----\n",
                            "-----BEGIN PGP MESSAGE----- is how it begins\n"})
     EXPECT_THAT(native("", none), Not(HasSubstr("protection")));
+}
+
+std::string text_of_alternatives(const std::string& plain, const std::string& html) {
+  return read_mail("From: a@b\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\n" + plain +
+                       "\n--b\nContent-Type: text/html; charset=utf-8\n\n" + html + "\n--b--\n",
+                   "id", {})
+      .record.text;
+}
+
+TEST(Alternatives, AreReadFromHtmlWhereThePlainTextIsOnlyAPartOfIt) {
+  EXPECT_EQ(text_of_alternatives("Order 4711",
+                                 "<p>Order 4711</p><p>The second paragraph with the "
+                                 "real complaint.</p>"),
+            "Order 4711\n\nThe second paragraph with the real complaint.");
+  EXPECT_THAT(
+      text_of_alternatives("Autumn news! Read on: https://shop.example.org/n/17?u=3",
+                           "<h1>Autumn news!</h1><p><a href='https://shop.example.org/n/17'>"
+                           "Read on</a></p><p>Our lamps are back, in five colours, and "
+                           "with a warranty of ten years.</p>"),
+      HasSubstr("in five colours"));
+  EXPECT_THAT(
+      text_of_alternatives("訂單 4711", "<p>訂單 4711</p><p>燈到的時候已經壞了,請問怎麼辦?</p>"),
+      HasSubstr("請問怎麼辦"));
+}
+
+TEST(Alternatives, AreReadFromThePlainTextWhereTheHtmlSaysTheSame) {
+  // Links, alternative texts and other clothes are no words of its own.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please. *Both* lamps.", "<p>Yes, please. <b>Both</b> lamps.</p>"),
+      "Yes, please. *Both* lamps.");
+  // A signature that only the plain text marks.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please.\n-- \nCarol Danvers\nHead of Sales, Lamps and Bulbs\n"
+                           "Phone 0123 456789",
+                           "<p>Yes, please.</p><p>Carol Danvers<br>Head of Sales, Lamps and "
+                           "Bulbs<br>Phone 0123 456789</p>"),
+      "Yes, please.");
+  // Not the same words: another one's text, or a template's.
+  EXPECT_EQ(text_of_alternatives("My order 4711 is late.",
+                                 "<p>Dear team, order 4711 has not arrived, it is late by now, and "
+                                 "I would like to know where it is.</p>"),
+            "My order 4711 is late.");
+  // Of what it quotes by attribution nothing is its own.
+  EXPECT_EQ(
+      text_of_alternatives("Yes, please.\n\nOn Mon, 5 Jan 2026 at 10:00, Nora <n@example.org> "
+                           "wrote:\n> Do you want both of the lamps that we have left here?",
+                           "<p>Yes, please.</p><p>On Mon, 5 Jan 2026 at 10:00, Nora "
+                           "&lt;n@example.org&gt; wrote:</p><p>&gt; Do you want both of the "
+                           "lamps that we have left here?</p>"),
+      "Yes, please.");
+  // A disclaimer stands behind words that are no mere title.
+  const std::string words(350, 'w');
+  EXPECT_EQ(text_of_alternatives(words, "<p>" + words + "</p><p>" + std::string(900, 'd') + "</p>"),
+            words);
 }
 
 const std::string kWithFiles =

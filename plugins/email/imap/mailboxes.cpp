@@ -48,9 +48,18 @@ std::string own_name(const Listed& listed) {
   return name.find(listed.delimiter) == name.npos ? name : std::string{};
 }
 
+// RFC 9051, 5.1: of all names this one is the same in any case.
+std::vector<std::string> with_inbox(std::vector<std::string> names) {
+  for (std::string& name : names) {
+    if (capitals(name) == "INBOX") name = "INBOX";
+  }
+  return names;
+}
+
 }  // namespace
 
-Chosen chosen(const std::vector<Listed>& listed, const std::vector<std::string>& wanted) {
+Chosen chosen(const std::vector<Listed>& listed, const std::vector<std::string>& named) {
+  const std::vector<std::string> wanted = with_inbox(named);
   Chosen out;
   std::vector<const Kind*> unmarked;
   for (const Kind& kind : kinds()) {

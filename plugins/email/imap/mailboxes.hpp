@@ -17,9 +17,9 @@ struct Chosen {
   std::set<std::string> sent;        // of the names: marked \Sent by the server (RFC 6154)
 };
 
-// Those of `wanted`; where that is empty all but junk, trash, drafts and the one that shows all
-// others once more: by the server's marks, and where it marks none of a kind, by the names that
-// mail programs give to them, below the root or INBOX.
-Chosen chosen(const std::vector<Listed>& listed, const std::vector<std::string>& wanted);
+// Those that are named, INBOX in any case; where that is empty all but junk, trash, drafts and the
+// one that shows all others once more: by the server's marks, and where it marks none of a kind, by
+// the names that mail programs give to them, below the root or INBOX.
+Chosen chosen(const std::vector<Listed>& listed, const std::vector<std::string>& named);
 
 }  // namespace voxbus::email::imap

@@ -19,6 +19,16 @@
 // itself, and set aside as a quarantined item once others come and it does not: see doubts.hpp.
 // Mailboxes with such trouble are read behind the others. Cost: what is set aside in that way has
 // no bytes that could be read anew; its name says the UID.
+//
+// Decision (2026-11-23). Context: a mail that we sent may lie in other mailboxes as well, by a copy
+// to ourselves or because somebody filed it. Each is read by itself, in any order and again after
+// its UIDVALIDITY changed, and one that is marked \Sent is all that says that the mail is ours; the
+// cursor has no room for the ids of what was sent. Choice: the plugin says where it found a mail by
+// the item's version, 1 in a mailbox marked \Sent and 0 elsewhere, and the journal, which keeps the
+// highest one of each native id, passes over an older one: a mail may become outbound, once, and
+// nothing makes it inbound again. Cost: of a mail that was found in \Sent nothing but \Sent revises
+// the record, and status counts its other copies as out of order. A sent mail that was quarantined
+// and replayed is inbound until \Sent is read again: its bytes do not tell where they lay.
 #pragma once
 
 #include <chrono>

@@ -25,6 +25,9 @@ constexpr std::uint32_t kNeighbour = 1024;  // bytes of a mail that show that ot
 constexpr std::size_t kNeighbours = 3;      // that are asked
 constexpr auto kSilence = 60s;              // after so long a failure says nothing of a mail
 constexpr std::size_t kHead = 64 << 10;     // of an oversized mail
+// Versions of a mail, by where it lies: see the decision in source.hpp.
+constexpr std::uint64_t kFoundElsewhere = 0;
+constexpr std::uint64_t kFoundSent = 1;
 
 }  // namespace
 
@@ -121,12 +124,17 @@ void Source::pass(std::uint32_t uid) {
   doubts_.passed(place_key(present_), places_.of(present_).next);
 }
 
-// As ever, and outbound where the mailbox holds what we sent, from whatever address.
+// As ever, and outbound where the mailbox holds what we sent, from whatever address: for good, by
+// the version that says so.
 bool Source::add(Batch& batch, std::string_view bytes, Context& context) {
   const std::size_t before = batch.items.size();
   if (!add_mail(batch, bytes, options_, context)) return false;
-  if (batch.items.size() > before && sent_.contains(present_))
-    batch.items.back().record.direction = Direction::kOutbound;
+  if (batch.items.size() == before) return true;
+  Item& item = batch.items.back();
+  // What cannot be read says nothing of a direction, and must not stand before what can.
+  const bool is_sent = sent_.contains(present_) && !item.unreadable;
+  if (is_sent) item.record.direction = Direction::kOutbound;
+  item.version = is_sent ? kFoundSent : kFoundElsewhere;
   return true;
 }
 
@@ -152,6 +160,7 @@ Result<Handed> Source::take_in_pieces(std::uint32_t uid, Batch& batch, Context& 
   }
   if (size > options_.max_item.bytes) {
     batch.items.push_back(oversized_item(digest.hex(), bytes, size, options_));
+    batch.items.back().version = kFoundElsewhere;
   } else if (!add(batch, bytes, context)) {
     throw Stopped{};
   }

@@ -54,4 +54,14 @@ TEST(ImapMailboxes, ThatAreWantedAndMissingAreTold) {
   EXPECT_THAT(some.missing, ElementsAre("Nowhere"));
 }
 
+// RFC 9051, 5.1.
+TEST(ImapMailboxes, OfInboxAreMeantInAnyCaseAndNoOthers) {
+  for (const char* name : {"INBOX", "inbox", "Inbox"}) {
+    const auto some = chosen(listed({"INBOX", "Shop"}), {name});
+    EXPECT_THAT(some.names, ElementsAre("INBOX")) << name;
+    EXPECT_THAT(some.missing, IsEmpty()) << name;
+  }
+  EXPECT_THAT(chosen(listed({"INBOX", "Shop"}), {"shop"}).missing, ElementsAre("shop"));
+}
+
 }  // namespace

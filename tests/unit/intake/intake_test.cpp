@@ -231,6 +231,16 @@ TEST_F(NormaliserTest, AttachmentsAreNamedByTheirHash) {
   EXPECT_TRUE(check_item(item));
 }
 
+TEST_F(NormaliserTest, AnAttachmentWithoutANameHasNoneWhetherItsBytesCameOrNot) {
+  Offer offer;
+  offer.native_id = "id";
+  offer.record = R"({"kind":"mail","attachments":[{"type":"message/rfc822","name":""}]})";
+  offer.attachments = {{"", "message/rfc822", "abc"}};
+  item = normaliser.normalise(offer);
+  EXPECT_EQ(item.record.find("\"name\""), std::string::npos) << item.record;
+  EXPECT_TRUE(check_item(item));
+}
+
 // Whatever a plugin gives, what we make of it passes the daemon's check: else one odd message would
 // stop its channel.
 TEST_F(NormaliserTest, NeverMakesWhatTheSecondCheckRefuses) {

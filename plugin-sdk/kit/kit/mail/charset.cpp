@@ -276,6 +276,19 @@ std::string decoded(std::string_view bytes, std::string_view charset) {
   return decode(bytes, charset).text;
 }
 
+// ISO-2022-JP and its like begin as ASCII; UTF-16, UTF-7, EBCDIC and the national sets of ISO 646
+// read even that as something else.
+bool has_all_of_ascii(std::string_view charset) {
+  std::string ascii;
+  for (char c = ' '; c <= '~'; ++c) ascii += c;
+  return decode(ascii, charset).text == ascii;
+}
+
+Decoded decode_in_header(std::string_view bytes, std::string_view charset) {
+  const bool is_of_body = !is_utf8(bytes) && has_all_of_ascii(charset);
+  return decode(bytes, is_of_body ? charset : std::string_view{});
+}
+
 std::string html_charset(std::string_view html) {
   const std::string begin = lower_ascii(html.substr(0, 4096));
   const std::size_t meta = begin.find("<meta");

@@ -24,6 +24,11 @@ Decoded decode(std::string_view bytes, std::string_view charset);
 // Its text alone.
 std::string decoded(std::string_view bytes, std::string_view charset);
 
+// Bytes that stand in a header as they are, without an encoded word. Programs that write such write
+// those of the body's charset: they are read by it, unless they are ASCII or UTF-8, or no header
+// could be written in it (UTF-16, UTF-7, EBCDIC).
+Decoded decode_in_header(std::string_view bytes, std::string_view charset);
+
 // What the first kilobytes of HTML say of its charset, or nothing.
 std::string html_charset(std::string_view html);
 

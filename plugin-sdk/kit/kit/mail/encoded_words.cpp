@@ -113,7 +113,7 @@ std::string decoded_header(std::string_view value, std::string_view raw_charset,
   bool end_known = true;
   const auto flush_plain = [&] {
     if (!plain.empty()) {
-      Decoded raw = decode(plain, is_utf8(plain) ? std::string_view{} : raw_charset);
+      Decoded raw = decode_in_header(plain, raw_charset);
       out += raw.text;
       if (guessed && guessed->empty()) *guessed = std::move(raw.guessed);
     }

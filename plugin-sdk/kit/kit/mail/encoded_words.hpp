@@ -12,8 +12,8 @@ namespace voxbus::kit::mail {
 
 // One line: folds become a blank, and so does every control character that was encoded, because a
 // line break in a header is somebody's attempt at a second header.
-// Raw bytes are of `charset` unless they are UTF-8; where they had to be guessed, and nothing was
-// guessed before, `guessed` says how.
+// Raw bytes are read by decode_in_header(); where they had to be guessed, and nothing was guessed
+// before, `guessed` says how.
 std::string decoded_header(std::string_view value, std::string_view charset = {},
                            std::string* guessed = nullptr);
 

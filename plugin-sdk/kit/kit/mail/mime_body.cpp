@@ -39,6 +39,8 @@ namespace {
 
 constexpr std::size_t kMostInlineFiles = 64;
 constexpr std::size_t kShortNote = 600;  // bytes of "view this mail in HTML"
+constexpr std::size_t kFewWords = 300;  // bytes of a plain text that may be only a part of the HTML
+constexpr std::size_t kClearlyMore = 20;  // letters, beyond twice as many
 
 // A part with words, not yet split.
 struct Words {
@@ -105,11 +107,65 @@ NewAndQuoted split_html(const Words& words, MailContext context) {
   return split_quotes(read.lines, context);
 }
 
+bool is_of_a_word(char c) {
+  return is_ascii_letter(c) || is_digit(c) || static_cast<unsigned char>(c) >= 0x80;
+}
+
+// Calls `take` with each word, as long as it says true; whether it always did.
+// Addresses of the web are passed over: HTML has them behind words.
+template<class Take>
+bool each_word(std::string_view text, Take take) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t blank = std::min(text.find_first_of(" \t\n", at), text.size());
+    const std::string_view between = text.substr(at, blank - at);
+    at = blank + 1;
+    if (between.find("://") != between.npos || between.find("www.") != between.npos) continue;
+    for (std::size_t begin = 0; begin < between.size();) {
+      std::size_t end = begin;
+      while (end < between.size() && is_of_a_word(between[end])) ++end;
+      if (end > begin && !take(between.substr(begin, end - begin))) return false;
+      begin = std::max(end, begin + 1);
+    }
+  }
+  return true;
+}
+
+std::size_t letters_in(std::string_view text) {
+  std::size_t letters = 0;
+  each_word(text, [&](std::string_view word) {
+    letters += word.size();
+    return true;
+  });
+  return letters;
+}
+
+// Whether all words of the one stand in the other, in their order.
+bool has_words_of(std::string_view all, std::string_view some) {
+  std::size_t from = 0;
+  return each_word(some, [&](std::string_view word) {
+    const std::size_t found = all.find(word, from);
+    if (found != all.npos) from = found + word.size();
+    return found != all.npos;
+  });
+}
+
+// A plain text that is a beginning or a summary of the HTML, and not the same in other clothes.
+// Against all of the plain part, so that a signature or footer that was taken off there and not
+// here is no news.
+bool says_much_more(const NewAndQuoted& rich, const NewAndQuoted& plain, const Words& words) {
+  return letters_in(rich.text) >= 2 * letters_in(words.plain) + kClearlyMore &&
+         has_words_of(rich.text, plain.text);
+}
+
 NewAndQuoted split(const Words& words, MailContext context) {
   const bool html = words.has_html && !nothing_but_blanks(words.html);
-  if (!html || (words.has_plain && !nothing_but_blanks(words.plain) &&
-                !is_note_about_html(words.plain) && !quotes_by_markup(words.html))) {
-    return split_plain(words, context);
+  if (!html) return split_plain(words, context);
+  if (words.has_plain && !nothing_but_blanks(words.plain) && !is_note_about_html(words.plain) &&
+      !quotes_by_markup(words.html)) {
+    NewAndQuoted plain = split_plain(words, context);
+    if (words.plain.size() > kFewWords || !plain.blocks.empty()) return plain;
+    NewAndQuoted rich = split_html(words, context);
+    return says_much_more(rich, plain, words) ? rich : plain;
   }
   if (!words.has_plain || nothing_but_blanks(words.plain) || is_note_about_html(words.plain)) {
     NewAndQuoted read = split_html(words, context);
