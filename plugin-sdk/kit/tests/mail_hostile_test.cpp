@@ -207,8 +207,8 @@ TEST(HostileMailMemory, StaysWithinASmallMultipleOfTheMail) {
   const std::pair<const char*, std::string> kMails[] = {
       {"text/plain", repeated("\n", 10'000'000)},
       {"text/plain", repeated("> a\n", 2'500'000)},
-      {"text/plain", std::string(10'000'000, 'w')},
-      {"text/plain", std::string(10'000'000, '>')},
+      {"text/plain", repeated("w", 10'000'000)},
+      {"text/plain", repeated(">", 10'000'000)},
       {"text/html", repeated("<blockquote>", 1'000'000)},
       {"text/html", repeated("<p>a", 2'500'000)},
       {"text/html", repeated("<ol><li>", 1'000'000)},

@@ -12,8 +12,6 @@
 namespace {
 
 using namespace voxbus::kit::mail;
-using ::testing::ElementsAre;
-using ::testing::Field;
 using ::testing::SizeIs;
 
 NewAndQuoted plain(std::string_view text) { return split_quotes(plain_lines(text)); }

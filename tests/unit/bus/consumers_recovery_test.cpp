@@ -101,7 +101,7 @@ TEST_F(Consuming, GoesBackToWhatAJournalThatWasPutBackStillHas) {
   crash_and_reopen();
   EXPECT_EQ(shown("desk", "parked"), 0);
   journal.write_many(5);
-  const auto of_the_old_line = [](std::vector<model::Position> which) {
+  const auto of_the_old_line = [](const std::vector<model::Position>& which) {
     std::vector<model::Sequence> sequences;
     for (const auto position : which) sequences.push_back({1, position});
     return sequences;
@@ -159,7 +159,10 @@ TEST(HighestTold, SaysNothingWhenThereIsNothingToBelieve) {
   EXPECT_FALSE(highest_told(folder.path() / "nowhere"));
   EXPECT_FALSE(highest_told(folder.path()));
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "positions.db")) << "nothing is made";
-  { ASSERT_TRUE(Positions::open(folder.path())); }
+  {
+    const auto positions = Positions::open(folder.path());
+    ASSERT_TRUE(positions);
+  }
   EXPECT_FALSE(highest_told(folder.path())) << "no consumer";
   std::ofstream(folder.path() / "positions.db", std::ios::binary | std::ios::trunc)
       << std::string(8192, 'x');

@@ -10,7 +10,6 @@ namespace voxbus::bus {
 namespace {
 
 using test::BusJournal;
-using test::Words;
 
 // Waits until a subscriber was told `count` times at least.
 class Told {

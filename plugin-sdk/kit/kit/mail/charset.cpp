@@ -106,6 +106,7 @@ class Converter {
   ~Converter() {
     if (known()) ::iconv_close(handle_);
   }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): so iconv says it
   bool known() const { return handle_ != reinterpret_cast<iconv_t>(-1); }
 
   // `broken` counts the bytes that could not be read.

@@ -257,7 +257,7 @@ Report delivery_report(std::string_view fields, bool disposition, std::string_vi
       continue;
     }
     const std::size_t colon = line.find(':');
-    if (colon == line.npos || colon > 64) continue;
+    if (colon > 64) continue;  // or none
     name = lower_ascii(trimmed(line.substr(0, colon)));
     value = std::string{trimmed(line.substr(colon + 1)).substr(0, 4 * kLongestMark)};
   }

@@ -92,7 +92,7 @@ bool is_forward_subject(std::string_view subject) {
 Announcement announcement(std::string_view line) {
   line = trimmed(line);
   if (line.size() < 5 || line.size() > 240) return Announcement::kNone;
-  if (line.size() >= 10 && line.find_first_not_of("_") == line.npos) return Announcement::kRule;
+  if (line.size() >= 10 && line.find_first_not_of('_') == line.npos) return Announcement::kRule;
   // "Message du 05/01/26 10:00", as Orange writes above its headers, and nowhere else.
   constexpr std::string_view kOrange = "message du ";
   if (line.size() < 40 && starts_with_ascii(line, kOrange) && line.size() > kOrange.size() &&
