@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the benchmarks write: mails of some hundred bytes, and how they wait until the journal has
+// What the benchmarks write: mails of a kilobyte, and how they wait until the journal has
 // them. One thread.
 #pragma once
 
@@ -49,7 +49,7 @@ inline std::vector<model::Item> make_items(const Load& load) {
     item.native_id = to_hex(as_text(sha256(std::to_string(random()))));
     item.author = "mailto:customer" + std::to_string(random() % load.authors) + "@example.org";
     std::string text;
-    for (int word = 0; word < 60; ++word) {
+    for (int word = 0; word < 125; ++word) {
       text += kWords[random() % std::size(kWords)];
       text += ' ';
     }
@@ -91,10 +91,13 @@ inline std::unique_ptr<journal::Journal> open_journal(const std::filesystem::pat
   return std::move(*journal);
 }
 
+// Interactions that are under way at most, whatever they are written to.
+inline std::size_t in_flight(std::size_t group) { return std::max<std::size_t>(4 * group, 4096); }
+
 // Returns when all are durable.
 inline void write_all(journal::Journal& journal, std::vector<model::Item> items,
                       std::size_t group) {
-  const std::size_t kInFlight = std::max<std::size_t>(4, 4096 / group);
+  const std::size_t most = in_flight(group) / group;  // batches
   Credit credit;
   const auto channel = journal.open_channel({"mail", "email", "o"}, {}, &credit);
   if (!channel) give_up(channel.error().message);
@@ -105,7 +108,7 @@ inline void write_all(journal::Journal& journal, std::vector<model::Item> items,
     batch.items.assign(std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(at)),
                        std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(end)));
     batch.cursor = std::to_string(end);
-    if (batches >= kInFlight) credit.wait_for(batches - kInFlight + 1);
+    if (batches >= most) credit.wait_for(batches - most + 1);
     if (journal.submit("mail", channel->lease, std::move(batch)) != journal::Submit::taken)
       give_up("the journal does not take it");
     ++batches;
