@@ -42,7 +42,7 @@ class Sha256 {
  private:
   SHA256state_st* state();
   // A state of OpenSSL's low-level functions: hashing by EVP costs more in bookkeeping than the
-  // short texts here take to hash (measured: five keyed hashes of 64 bytes, 3.4 us against 0.9 us).
+  // short texts here take to hash (a row's hashes and seals took 4.4 us by EVP, 3.1 us so).
   alignas(8) std::array<unsigned char, 112> state_;
 };
 
