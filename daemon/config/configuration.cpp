@@ -220,7 +220,7 @@ ChannelFile read_channel(const fs::path& file, const Configuration& all, Plugins
   const auto* name = in.required("channel");
   out.is_named = name && in.text("channel", channel.name);
   if (out.is_named) {
-    document->confine_to(channel.name);
+    document->confine_to(channel.name, problems);
     if (!is_channel_name(channel.name)) {
       in.report(name->mark,
                 "a channel's name may hold a-z, 0-9 and '-' only, at most 63 characters");

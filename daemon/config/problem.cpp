@@ -14,6 +14,12 @@ bool Problems::fatal() const {
                      [](const auto& problem) { return problem.channel.empty(); });
 }
 
+void Problems::confine(std::string_view file, const std::string& channel) {
+  for (auto& problem : list_) {
+    if (problem.file == file) problem.channel = channel;
+  }
+}
+
 void Problems::sort() {
   std::map<std::string, std::size_t> files;  // in the order in which they were read
   for (const auto& problem : list_) files.emplace(problem.file, files.size());

@@ -30,6 +30,8 @@ struct Problem {
 class Problems {
  public:
   void add(Problem problem) { list_.push_back(std::move(problem)); }
+  // Those of this file are that channel's.
+  void confine(std::string_view file, const std::string& channel);
   [[nodiscard]] const std::vector<Problem>& list() const { return list_; }
   [[nodiscard]] bool empty() const { return list_.empty(); }
   // Those that stop the daemon: not confined to one channel.

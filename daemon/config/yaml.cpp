@@ -206,6 +206,11 @@ std::optional<Document> Document::parse(std::string name, std::string text, Prob
   return document;
 }
 
+void Document::confine_to(std::string channel, Problems& problems) {
+  channel_ = std::move(channel);
+  problems.confine(name_, channel_);
+}
+
 std::string Document::line(int number) const {
   const auto index = static_cast<std::size_t>(number) - 1;
   if (number < 1 || index >= line_starts_.size()) return {};

@@ -45,8 +45,8 @@ class Document {
 
   [[nodiscard]] const Node& root() const { return root_; }
   [[nodiscard]] const std::string& name() const { return name_; }
-  // From here on, what is reported is confined to this channel.
-  void confine_to(std::string channel) { channel_ = std::move(channel); }
+  // What is reported of it, and was so far, is confined to this channel.
+  void confine_to(std::string channel, Problems& problems);
   void report(Problems& problems, Mark mark, std::string message, std::string remedy = {}) const;
   // The same for a line that may hold a secret: only its key is shown.
   void report_key(Problems& problems, Mark mark, std::string message,

@@ -128,6 +128,11 @@ TEST_F(ConfigurationTest, AKeyThatStandsTwiceHidesNoOtherFault) {
   EXPECT_THAT(text, HasSubstr("key 'server' stands twice"));
   EXPECT_THAT(text, HasSubstr("'xyzzy'"));
   EXPECT_THAT(text, HasSubstr("port"));
+  for (const auto& problem : problems.list()) EXPECT_EQ(problem.channel, "support");
+  channel("  server: a\n  server: a\n");
+  loaded();
+  ASSERT_EQ(problems.list().size(), 1u);
+  EXPECT_EQ(problems.list()[0].channel, "support") << "or the channel would run";
   std::string many = "plugins: []\n";
   for (int i = 0; i < 1000; ++i) many += "plugins: []\n";
   write("voxbus.yaml", many);
