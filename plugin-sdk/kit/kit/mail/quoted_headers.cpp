@@ -38,7 +38,7 @@ HeaderLine header_line(std::string_view line) {
 HeaderLine header_line_without_colon(std::string_view line) {
   line = trimmed(line);
   const std::size_t blank = line.find(' ');
-  if (blank == line.npos || blank > 24) return {};
+  if (blank > 24) return {};  // or none
   const HeaderRole role = header_role(lower_ascii(line.substr(0, blank)));
   return role == HeaderRole::kNone ? HeaderLine{} : HeaderLine{role, trimmed(line.substr(blank))};
 }
