@@ -4,11 +4,14 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/memtablerep.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <utility>
+
+#include "base/guarded.hpp"
 #include "journal/bytes.hpp"
 
 namespace voxbus::journal {
@@ -21,8 +24,8 @@ constexpr int kWriteBuffers = 3;
 constexpr std::size_t kBlockCache = 32u << 20;
 constexpr std::size_t kBlock = 16u << 10;
 constexpr double kFilterBits = 8;
-constexpr std::size_t kKeyBytes = 1 + sizeof(Mac);
-constexpr std::size_t kBuckets = 1u << 16;  // of eight bytes; a buffer holds about as many entries
+// So many keys are gathered in memory before they go to RocksDB together.
+constexpr std::size_t kGathered = 16'384;
 
 constexpr std::string_view kMarkerKey = "m";
 
@@ -35,12 +38,9 @@ rocksdb::Options options() {
   table.whole_key_filtering = true;
   rocksdb::Options out;
   out.create_if_missing = true;
-  // What was written last lies in buckets by its whole key: nothing here is read in order, and to
-  // find a place in an ordered list takes several times as long. It is put in order by the thread
-  // that writes it to the disk.
-  out.prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(kKeyBytes));
-  out.memtable_factory.reset(rocksdb::NewHashLinkListRepFactory(kBuckets));
-  out.allow_concurrent_memtable_write = false;
+  out.allow_concurrent_memtable_write = false;  // one thread writes, and in order: see Recent
+  out.memtable_prefix_bloom_size_ratio = 0.05;  // what is new is in none of its lists
+  out.memtable_whole_key_filtering = true;
   out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   out.compression = rocksdb::kNoCompression;  // keyed hashes do not compress
   out.write_buffer_size = kWriteBuffer;
@@ -100,32 +100,125 @@ std::optional<NativeState> decode(std::string_view bytes) {
 
 }  // namespace
 
-struct Index::Store {
-  std::unique_ptr<rocksdb::DB> db;
+// What was written last and is not in RocksDB yet. To put keys into its ordered list one by one, as
+// they come, costs more than all else that is done with an interaction; sorted and many at a time
+// each stands beside the one before.
+struct Recent {
+  template<class Value>
+  using Map = boost::unordered_flat_map<Mac, Value, MacHash>;
+  Map<NativeState> natives;
+  Map<KeyId> authors;
+  Map<Mac> messages;
+  IndexMarker marker;
 
+  void add(const IndexBatch& batch) {
+    for (const auto& [mac, state] : batch.natives) natives.insert_or_assign(mac, state);
+    for (const auto& [mac, key] : batch.authors) authors.insert_or_assign(mac, key);
+    for (const auto& [mac, event] : batch.messages) messages.try_emplace(mac, event);
+    marker = batch.marker;
+  }
+  [[nodiscard]] std::size_t size() const {
+    return natives.size() + authors.size() + messages.size();
+  }
+};
+
+template<class Value>
+std::vector<const std::pair<const Mac, Value>*> sorted(const Recent::Map<Value>& map) {
+  std::vector<const std::pair<const Mac, Value>*> out;
+  out.reserve(map.size());
+  for (const auto& entry : map) out.push_back(&entry);
+  std::sort(out.begin(), out.end(),
+            [](auto* one, auto* other) { return one->first < other->first; });
+  return out;
+}
+
+struct Index::Store {
+  struct Memory {
+    Recent recent;
+    std::shared_ptr<const Recent> leaving;  // on its way to RocksDB; nobody changes it
+  };
+  std::unique_ptr<rocksdb::DB> db;
+  Guarded<Memory> memory;
+
+  // What is neither in `map` of the recent nor of the leaving is looked up on the disk. Nothing is
+  // taken out of both before it is there.
   template<class Value, class Decode>
-  Result<std::vector<std::optional<Value>>> lookup(char kind, std::span<const Mac> wanted,
+  Result<std::vector<std::optional<Value>>> lookup(char kind, Recent::Map<Value> Recent::*map,
+                                                   std::span<const Mac> wanted,
                                                    Decode&& decode_value) const {
     std::vector<std::optional<Value>> out(wanted.size());
+    std::vector<std::size_t> missing;
+    memory.with([&](const Memory& now) {
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        for (const auto* one : {&now.recent, now.leaving.get()}) {
+          if (!one || out[i]) continue;
+          const auto found = (one->*map).find(wanted[i]);
+          if (found != (one->*map).end()) out[i] = found->second;
+        }
+        if (!out[i]) missing.push_back(i);
+      }
+    });
     std::vector<std::string> keys;
     std::vector<rocksdb::Slice> slices;
-    keys.reserve(wanted.size());
-    slices.reserve(wanted.size());
-    for (const auto& mac : wanted) keys.push_back(key_of(kind, mac));
+    keys.reserve(missing.size());
+    slices.reserve(missing.size());
+    for (const auto i : missing) keys.push_back(key_of(kind, wanted[i]));
     for (const auto& key : keys) slices.push_back(slice(key));
-    std::vector<rocksdb::PinnableSlice> values(wanted.size());
-    std::vector<rocksdb::Status> statuses(wanted.size());
-    db->MultiGet({}, db->DefaultColumnFamily(), wanted.size(), slices.data(), values.data(),
+    std::vector<rocksdb::PinnableSlice> values(missing.size());
+    std::vector<rocksdb::Status> statuses(missing.size());
+    db->MultiGet({}, db->DefaultColumnFamily(), missing.size(), slices.data(), values.data(),
                  statuses.data());
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
+    for (std::size_t i = 0; i < missing.size(); ++i) {
       if (statuses[i].IsNotFound()) continue;
       if (!statuses[i].ok()) return error_of("read", statuses[i]);
-      out[i] = decode_value({values[i].data(), values[i].size()});
-      if (!out[i]) return permanent("cannot read the journal's index: an entry is malformed");
+      auto& value = out[missing[i]];
+      value = decode_value({values[i].data(), values[i].size()});
+      if (!value) return permanent("cannot read the journal's index: an entry is malformed");
     }
     return out;
   }
+
+  // Moves what was gathered to RocksDB; again after an error, the same.
+  [[nodiscard]] Status move_on() {
+    const auto leaving = memory.with([](Memory& now) {
+      if (!now.leaving && now.recent.size() > 0)
+        now.leaving = std::make_shared<const Recent>(std::exchange(now.recent, {}));
+      return now.leaving;
+    });
+    if (!leaving) return {};
+    VOXBUS_CHECK(put(*leaving));
+    memory.with([](Memory& now) { now.leaving.reset(); });
+    return {};
+  }
+  [[nodiscard]] Status put(const Recent& entries);
 };
+
+Status Index::Store::put(const Recent& entries) {
+  rocksdb::WriteBatch out;
+  std::string value;
+  for (const auto* entry : sorted(entries.authors)) {
+    value.clear();
+    journal::put(value, entry->second);
+    out.Put(key_of('a', entry->first), value);
+  }
+  for (const auto* entry : sorted(entries.messages))
+    out.Put(key_of('e', entry->first), as_text(entry->second));
+  value.clear();
+  journal::put(value, entries.marker.position);
+  value += as_text(entries.marker.chain);
+  journal::put(value, entries.marker.next_key);
+  out.Put(slice(kMarkerKey), value);
+  for (const auto* entry : sorted(entries.natives)) {
+    encode(value, entry->second);
+    out.Put(key_of('n', entry->first), value);
+  }
+  rocksdb::WriteOptions how;
+  how.disableWAL = true;
+  auto status = db->Write(how, &out);
+  if (!status.ok() && db->Resume().ok()) status = db->Write(how, &out);
+  if (!status.ok()) return error_of("write", status);
+  return {};
+}
 
 Index::Index(std::unique_ptr<Store> store) : store_(std::move(store)) {}
 Index::~Index() {
@@ -163,11 +256,11 @@ Result<std::optional<IndexMarker>> Index::marker() const {
 }
 
 Result<std::vector<std::optional<NativeState>>> Index::natives(std::span<const Mac> wanted) const {
-  return store_->lookup<NativeState>('n', wanted, decode);
+  return store_->lookup<NativeState>('n', &Recent::natives, wanted, decode);
 }
 
 Result<std::vector<std::optional<KeyId>>> Index::authors(std::span<const Mac> wanted) const {
-  return store_->lookup<KeyId>('a', wanted, [](std::string_view bytes) {
+  return store_->lookup<KeyId>('a', &Recent::authors, wanted, [](std::string_view bytes) {
     Cutter in(bytes);
     const auto key = in.number<KeyId>();
     return in.complete() ? std::optional(key) : std::nullopt;
@@ -175,7 +268,7 @@ Result<std::vector<std::optional<KeyId>>> Index::authors(std::span<const Mac> wa
 }
 
 Result<std::vector<std::optional<Mac>>> Index::messages(std::span<const Mac> wanted) const {
-  return store_->lookup<Mac>('e', wanted, [](std::string_view bytes) {
+  return store_->lookup<Mac>('e', &Recent::messages, wanted, [](std::string_view bytes) {
     Cutter in(bytes);
     const auto event = in.array<Mac>();
     return in.complete() ? std::optional(event) : std::nullopt;
@@ -183,34 +276,16 @@ Result<std::vector<std::optional<Mac>>> Index::messages(std::span<const Mac> wan
 }
 
 Status Index::write(const IndexBatch& batch) {
-  rocksdb::WriteBatch out;
-  std::string value;
-  for (const auto& [mac, state] : batch.natives) {
-    encode(value, state);
-    out.Put(key_of('n', mac), value);
-  }
-  for (const auto& [mac, key] : batch.authors) {
-    value.clear();
-    put(value, key);
-    out.Put(key_of('a', mac), value);
-  }
-  for (const auto& [message, event] : batch.messages) {
-    out.Put(key_of('e', message), as_text(event));
-  }
-  value.clear();
-  put(value, batch.marker.position);
-  value += as_text(batch.marker.chain);
-  put(value, batch.marker.next_key);
-  out.Put(slice(kMarkerKey), value);
-  rocksdb::WriteOptions how;
-  how.disableWAL = true;
-  auto status = store_->db->Write(how, &out);
-  if (!status.ok() && store_->db->Resume().ok()) status = store_->db->Write(how, &out);
-  if (!status.ok()) return error_of("write", status);
-  return {};
+  const bool enough = store_->memory.with([&](Store::Memory& now) {
+    now.recent.add(batch);
+    return now.leaving || now.recent.size() >= kGathered;
+  });
+  return enough ? store_->move_on() : Status();
 }
 
 Status Index::flush() {
+  VOXBUS_CHECK(store_->move_on());
+  VOXBUS_CHECK(store_->move_on());  // where there were leaving ones already
   const auto status = store_->db->Flush({});
   if (!status.ok()) return error_of("write", status);
   return {};
