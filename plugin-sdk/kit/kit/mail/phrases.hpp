@@ -26,6 +26,9 @@ std::span<const std::string_view> quoting_leads();
 bool is_between_date_and_name(std::string_view lower_token);
 // "i", "ich", "we": nobody introduces a quote of somebody else with these.
 bool is_first_person(std::string_view lower_token);
+// "mir", "he", and "your", "ihr": people tell with these, and no program.
+bool is_pronoun(std::string_view lower_token);
+bool is_possessive(std::string_view lower_token);
 // Names of days and months as they are shortened in attributions.
 bool is_day_or_month(std::string_view lower_token);
 
