@@ -66,6 +66,8 @@ std::span<const std::string_view> device_mails();
 std::span<const std::string_view> device_company();
 // "typo", "brevity": what such a line asks pardon for.
 std::span<const std::string_view> device_apologies();
+// "in your browser", "message format": where a plain text says that the words are in the HTML.
+std::span<const std::string_view> elsewhere_phrases();
 // "mailing list", "unsubscribe": what a list's footer says below its separator.
 std::span<const std::string_view> footer_phrases();
 
