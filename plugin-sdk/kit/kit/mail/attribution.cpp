@@ -152,13 +152,16 @@ Told who_tells(const std::vector<Token>& tokens, std::size_t verb, std::size_t a
     if (is_authors(tokens[i])) {
       const bool begins = std::exchange(author_begins, false);
       if (author_words < 2) continue;
+      // "Support and I", "Piet mij".
+      if (text == "I" || (is_small(text) && is_pronoun(word))) return Told::kByPerson;
       if (begins && is_possessive(word)) ++strange;
-      if (begins && is_small(text) && !is_particle(word)) strange += is_pronoun(word) ? 2 : 1;
+      if (begins && is_small(text) && !is_particle(word)) ++strange;
       // "Fahrer da. Er": a sentence ends.
       const bool last = i + 1 == tokens.size() || !is_authors(tokens[i + 1]);
       if (!last && text.back() == '.' && is_small(text) && word.size() > 1) strange += 2;
       continue;
     }
+    if (text == "mi") return Told::kByPerson;  // "Mi." is a day
     if (is_day_or_month(word) || is_between_date_and_name(word) || is_around_wrote(word) ||
         is_of_lead(word) || is_wrote(word)) {
       continue;
