@@ -2,7 +2,8 @@
 #include "kit/mail/attribution.hpp"
 
 #include <algorithm>
-#include <array>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "kit/mail/names_in_text.hpp"
@@ -93,6 +94,88 @@ bool has_day_of_month(const std::vector<Token>& tokens) {
 void take_title(std::string& author, std::string_view verb) {
   constexpr std::string_view kContact = "Kontakt ";  // Gmail in Estonian
   if (verb == "kirjutas" && author.starts_with(kContact)) author.erase(0, kContact.size());
+}
+
+// Whether a word begins with a small letter and has no capital: "eBay" is a name.
+bool is_small(std::string_view token) {
+  while (!token.empty() && std::string_view{"\"'*(["}.find(token.front()) != std::string_view::npos)
+    token.remove_prefix(1);
+  if (token.empty()) return false;
+  const auto first = static_cast<unsigned char>(token[0]);
+  const auto second = static_cast<unsigned char>(token.size() > 1 ? token[1] : 0);
+  const bool small = (first >= 'a' && first <= 'z') || (first == 0xC3 && second >= 0x9F) ||
+                     (first == 0xD0 && second >= 0xB0) || first == 0xD1;  // Latin, Cyrillic
+  return small &&
+         std::none_of(token.begin(), token.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+bool is_of_lead(std::string_view word) {
+  static const std::unordered_set<std::string_view> kSet = [] {
+    std::unordered_set<std::string_view> words;
+    for (const std::string_view lead : attribution_leads()) {
+      for (std::size_t at = 0; at < lead.size();) {
+        const std::size_t end = std::min(lead.find(' ', at), lead.size());
+        words.insert(lead.substr(at, end - at));
+        at = end + 1;
+      }
+    }
+    return words;
+  }();
+  return kSet.contains(word);
+}
+
+enum class Told { kByProgram, kDoubtful, kByPerson };
+
+// Who made the sentence, by what stands around the verb and the author: see the header.
+Told who_tells(const std::vector<Token>& tokens, std::size_t verb, std::size_t author,
+               std::size_t author_end) {
+  const auto is_authors = [&](const Token& token) {
+    return token.at + token.text.size() > author && token.at < author_end;
+  };
+  std::size_t first_figure = tokens.size();
+  std::size_t last_figure = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (is_authors(tokens[i]) || !has_digit(tokens[i].text)) continue;
+    first_figure = std::min(first_figure, i);
+    last_figure = i;
+  }
+  int strange = 0;          // small words that belong to no attribution
+  int strange_in_date = 0;  // the same before the date's end: names of months that we lack
+  bool author_begins = true;
+  std::size_t author_words = 0;
+  for (const Token& token : tokens) author_words += is_authors(token) ? 1 : 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::string_view text = tokens[i].text;
+    if (i == verb || text.front() == '<' || text.find('@') != text.npos) continue;
+    const std::string word = bare(text);
+    if (word.empty() || has_digit(word)) continue;
+    if (is_authors(tokens[i])) {
+      const bool begins = std::exchange(author_begins, false);
+      if (author_words < 2) continue;
+      // "Support and I", "Piet mij".
+      if (text == "I" || (is_small(text) && is_pronoun(word))) return Told::kByPerson;
+      if (begins && is_possessive(word)) ++strange;
+      if (begins && is_small(text) && !is_particle(word)) ++strange;
+      // "Fahrer da. Er": a sentence ends.
+      const bool last = i + 1 == tokens.size() || !is_authors(tokens[i + 1]);
+      if (!last && text.back() == '.' && is_small(text) && word.size() > 1) strange += 2;
+      continue;
+    }
+    if (text == "mi") return Told::kByPerson;  // "Mi." is a day
+    if (is_day_or_month(word) || is_between_date_and_name(word) || is_around_wrote(word) ||
+        is_of_lead(word) || is_wrote(word)) {
+      continue;
+    }
+    if (text == "I" || is_pronoun(word)) return Told::kByPerson;
+    if (is_possessive(word)) {
+      strange += 2;
+    } else if (is_small(text)) {
+      const bool in_date = i < last_figure && !(verb < first_figure && i < verb);
+      ++(in_date ? strange_in_date : strange);
+    }
+  }
+  if (strange >= 2 || strange_in_date > 4) return Told::kByPerson;
+  return strange > 0 || strange_in_date > 2 ? Told::kDoubtful : Told::kByProgram;
 }
 
 // The reading of text[0, colon) as an attribution that begins at 0.
@@ -228,13 +311,32 @@ std::optional<Attribution> reading(std::string_view head) {
   const bool starts_well =
       lead || quoting || has_digit(first) || is_day_or_month(first) ||
       (address && address->begin < 64 && tokens_of(head.substr(0, address->begin)).size() <= 5);
+  // What stands around the verb and the name.
+  Told told = Told::kByProgram;
+  if (!suffix || address || verb < tokens.size()) {
+    const std::string_view shown = found.author;
+    const std::size_t limit = verb < tokens.size() ? tokens[verb].at : head.size();
+    std::size_t begin = head.substr(0, address ? address->begin : limit).rfind(shown);
+    if (begin == head.npos) begin = head.find(shown, address ? 0 : limit);
+    if (begin == head.npos && address) begin = address->begin;
+    if (begin != head.npos) {
+      const std::size_t end = begin + shown.size();
+      told = who_tells(tokens, verb, begin,
+                       address && address->end > begin ? std::max(end, address->end) : end);
+    }
+  }
+  if (told == Told::kByPerson) return std::nullopt;
+  const bool bracketed =
+      address && std::string_view{"<(["}.find(head[address->begin]) != std::string_view::npos;
+  found.addressed = address.has_value();
+
   found.weight = 2;
   if (address || quoting) found.weight = 4;
   if (evidence.date || evidence.time) found.weight = 6;
   if (evidence.date && (address || evidence.time) && starts_well) found.weight = 8;
   if (lead && found.weight >= 6) ++found.weight;
-  found.certain =
-      evidence.date && (address || (evidence.time && !you)) && starts_well && has_verb && named;
+  found.certain = evidence.date && (address || (evidence.time && !you)) && starts_well &&
+                  has_verb && named && (told == Told::kByProgram || bracketed);
   return found;
 }
 
@@ -296,6 +398,7 @@ std::optional<Attribution> framed_by_dashes(std::string_view text) {
   if (!may_name_somebody(inner)) return std::nullopt;
   auto found = reading(inner);
   if (!found || found->weight < 6) return std::nullopt;
+  found->addressed = true;
   found->end = text.size();
   return found;
 }
@@ -315,6 +418,7 @@ std::optional<Attribution> framed_by_arrows(std::string_view text) {
   if (found.author.empty()) return std::nullopt;
   found.weight = 9;
   found.certain = true;
+  found.addressed = true;
   found.end = text.size();
   return found;
 }

@@ -2,6 +2,13 @@
 //
 // Recognises how mail programs say whose words follow: "On … Nora wrote:". Pure; what is given is
 // at most a few lines, and longer texts are none.
+//
+// Decision (2026-11-23): people write such sentences themselves ("On 3 November at 14:00 I called
+// and your agent Joe wrote:"). Between the date and the name, and between the name and the verb, a
+// program writes nothing but its few fillers (is_between_date_and_name, is_around_wrote); any other
+// small word, a full stop before a word, a pronoun or a possessive makes it a person's sentence.
+// One small word that we do not know may be a language's filler: it is believed where marks or an
+// address say what it is. Cost: a program's filler that we lack leaves its line among the words.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +22,12 @@ inline constexpr std::size_t kLongestAttribution = 600;  // bytes, over its line
 inline constexpr std::size_t kAttributionLines = 4;
 
 struct Attribution {
-  std::string author;     // as shown: the name, else the address; never a handle
-  int weight = 0;         // of two readings the heavier is right
-  bool certain = false;   // a quote follows even where nothing marks it as one
-  std::size_t begin = 0;  // bytes of own words before it
-  std::size_t end = 0;    // what follows is quoted already
+  std::string author;      // as shown: the name, else the address; never a handle
+  int weight = 0;          // of two readings the heavier is right
+  bool certain = false;    // a quote follows even where nothing marks it as one
+  bool addressed = false;  // an address or a program's frame stands there, and not words alone
+  std::size_t begin = 0;   // bytes of own words before it
+  std::size_t end = 0;     // what follows is quoted already
 };
 
 // ">>> Ada 05.01.2026 10:00 >>>": GroupWise's attribution, whose arrows are no marks of depth.

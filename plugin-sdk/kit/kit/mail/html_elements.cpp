@@ -101,6 +101,22 @@ bool is_zero(std::string_view value) {
          (end == value.size() || !is_digit(value[end]));
 }
 
+// ".5px": no letter is seen.
+bool is_below_a_pixel(std::string_view size) {
+  if (!size.ends_with("px") && !size.ends_with("pt")) return false;
+  size.remove_suffix(2);
+  const std::size_t point = size.find('.');
+  return point != size.npos && size.find_first_not_of("0123456789.") == size.npos &&
+         size.substr(0, point).find_first_not_of('0') == size.npos;
+}
+
+// The system's own fonts have a size, and what is initial as well.
+bool is_font_of_system(std::string_view font) {
+  static constexpr std::string_view kFonts[] = {
+      "caption", "icon", "menu", "message-box", "small-caption", "status-bar", "initial"};
+  return std::find(std::begin(kFonts), std::end(kFonts), font) != std::end(kFonts);
+}
+
 // Of nothing a part is nothing.
 bool is_part_of_outer(std::string_view size) {
   if (size == "inherit" || size == "unset" || size == "smaller" || size == "larger") return true;
@@ -124,13 +140,14 @@ Unseen unseen_within(Unseen outer, std::string_view name, std::string_view attri
   if (visibility == "visible" || visibility == "initial") found.veiled = false;
   const std::string_view size = value_of(style, "font-size");
   if (!size.empty()) {
-    found.tiny = is_zero(size) || (found.tiny && is_part_of_outer(size));
+    found.tiny = is_zero(size) || is_below_a_pixel(size) || (found.tiny && is_part_of_outer(size));
     return found;
   }
   if (!outer.tiny) return found;
   const std::string_view font = value_of(style, "font");
-  const bool sized = !font.empty() && std::any_of(font.begin(), font.end(),
-                                                  [](char c) { return c >= '1' && c <= '9'; });
+  const bool sized = is_font_of_system(font) || std::any_of(font.begin(), font.end(), [](char c) {
+                       return c >= '1' && c <= '9';
+                     });
   // Without a doctype tables begin anew, and nobody writes one for letters of no size.
   if (sized || equal_ascii(name, "table") ||
       (equal_ascii(name, "font") && has_html_attribute(attributes, "size"))) {

@@ -41,6 +41,9 @@ constexpr std::size_t kMostInlineFiles = 64;
 constexpr std::size_t kShortNote = 600;  // bytes of "view this mail in HTML"
 constexpr std::size_t kFewWords = 300;  // bytes of a plain text that may be only a part of the HTML
 constexpr std::size_t kClearlyMore = 20;  // letters, beyond twice as many
+constexpr std::size_t kTitleWords = 6;    // of a title that says it in other words than the HTML
+constexpr std::size_t kTitleBytes = 80;   // likewise, where blanks part no words
+constexpr std::size_t kTitleTimes = 5;    // as many letters has the HTML then
 
 // A part with words, not yet split.
 struct Words {
@@ -78,12 +81,16 @@ bool has_cipher(std::string_view text) {
          text.find("\n-----END PGP MESSAGE-----", begin) != text.npos;
 }
 
-// "This mail is HTML, use another program": no words of anybody.
-bool is_note_about_html(std::string_view plain) {
+// "This mail is HTML, use another program": no words of anybody. In an answer somebody may ask
+// about HTML in so many words.
+bool is_note_about_html(std::string_view plain, bool answers) {
   plain = trimmed(plain);
   if (plain.size() > kShortNote) return false;
+  if (only_points_elsewhere(plain)) return true;
+  if (answers) return false;
   const std::string lower = lower_ascii(plain);
-  return lower.find("html") != lower.npos;
+  const std::size_t html = find_phrase(lower, "html");
+  return html != lower.npos && (html == 0 || lower[html - 1] != '.');
 }
 
 bool nothing_but_blanks(std::string_view text) {
@@ -139,43 +146,75 @@ std::size_t letters_in(std::string_view text) {
   return letters;
 }
 
-// Whether all words of the one stand in the other, in their order.
+std::size_t words_in(std::string_view text) {
+  std::size_t words = 0;
+  each_word(text, [&](std::string_view) { return ++words <= kTitleWords; });
+  return words;
+}
+
+// Without what some programs leave of HTML in it: "&zwnj;&nbsp;".
+std::string without_entities(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at + 1;
+    while (text[at] == '&' && end < text.size() && end - at < 10 &&
+           (is_ascii_letter(text[end]) || is_digit(text[end]) || text[end] == '#'))
+      ++end;
+    if (text[at] == '&' && end - at > 2 && end < text.size() && text[end] == ';') {
+      out += ' ';
+      at = end + 1;
+    } else {
+      out += text[at++];
+    }
+  }
+  return out;
+}
+
+// Whether all words of the one stand in the other, in their order. Letter case does not count:
+// programs write titles large.
 bool has_words_of(std::string_view all, std::string_view some) {
+  const std::string whole = lower_letters(all);
+  const std::string part = without_entities(lower_letters(some));
   std::size_t from = 0;
-  return each_word(some, [&](std::string_view word) {
-    const std::size_t found = all.find(word, from);
-    if (found != all.npos) from = found + word.size();
-    return found != all.npos;
+  return each_word(part, [&](std::string_view word) {
+    const std::size_t found = whole.find(word, from);
+    if (found != whole.npos) from = found + word.size();
+    return found != whole.npos;
   });
 }
 
-// A plain text that is a beginning or a summary of the HTML, and not the same in other clothes.
-// Against all of the plain part, so that a signature or footer that was taken off there and not
-// here is no news.
+// A plain text that is a beginning, a summary or a title of the HTML, and not the same in other
+// clothes. Against all of the plain part, so that a signature or footer that was taken off there
+// and not here is no news.
 bool says_much_more(const NewAndQuoted& rich, const NewAndQuoted& plain, const Words& words) {
-  return letters_in(rich.text) >= 2 * letters_in(words.plain) + kClearlyMore &&
-         has_words_of(rich.text, plain.text);
+  const std::size_t letters = letters_in(words.plain);
+  const std::size_t more = letters_in(rich.text);
+  if (more >= 2 * letters + kClearlyMore && has_words_of(rich.text, plain.text)) return true;
+  // A title of other words; a person ends a sentence.
+  const std::string_view said = trimmed(words.plain);
+  constexpr std::string_view kStops = ".!?";
+  return more >= kTitleTimes * letters + kClearlyMore && said.size() <= kTitleBytes &&
+         words_in(said) <= kTitleWords && said.find('\n') == said.npos && !said.empty() &&
+         kStops.find(said.back()) == kStops.npos && !said.ends_with("。") && !said.ends_with("？");
 }
 
 NewAndQuoted split(const Words& words, MailContext context) {
   const bool html = words.has_html && !nothing_but_blanks(words.html);
   if (!html) return split_plain(words, context);
-  if (words.has_plain && !nothing_but_blanks(words.plain) && !is_note_about_html(words.plain) &&
-      !quotes_by_markup(words.html)) {
-    NewAndQuoted plain = split_plain(words, context);
-    if (words.plain.size() > kFewWords || !plain.blocks.empty()) return plain;
-    NewAndQuoted rich = split_html(words, context);
-    return says_much_more(rich, plain, words) ? rich : plain;
-  }
-  if (!words.has_plain || nothing_but_blanks(words.plain) || is_note_about_html(words.plain)) {
+  if (!words.has_plain || nothing_but_blanks(words.plain) ||
+      is_note_about_html(words.plain, context.repeats)) {
     NewAndQuoted read = split_html(words, context);
     if (!read.text.empty() || !read.blocks.empty() || !words.has_plain) return read;
     return split_plain(words, context);
   }
   NewAndQuoted plain = split_plain(words, context);
   if (!plain.blocks.empty()) return plain;
+  const bool quotes = quotes_by_markup(words.html);
+  const bool may_be_part = !context.repeats && words.plain.size() <= kFewWords;
+  if (!quotes && !may_be_part) return plain;
   NewAndQuoted rich = split_html(words, context);
-  return rich.blocks.empty() ? plain : rich;
+  if (quotes && !rich.blocks.empty()) return rich;
+  return may_be_part && says_much_more(rich, plain, words) ? rich : plain;
 }
 
 // Goes through the parts and gathers words and files.

@@ -5,12 +5,14 @@
 //
 // Decisions (2026-11-23):
 // - Of alternatives the plain text is read, because its author's program wrote it for readers; the
-//   HTML instead where the plain text is empty, only says that there is HTML, or has lost the marks
-//   of quotes that the HTML still has. The HTML as well where the plain text is short (300 bytes),
-//   all its words stand in the HTML in their order, and the HTML has more than twice as many of its
-//   own, outside quotes: programs write a beginning or a title there. Cost: a footer that a gateway
-//   adds to the HTML alone comes with it, behind the words of a short mail; that is better than a
-//   complaint of which only the order's number is read.
+//   HTML instead where the plain text is empty, only points at the HTML or at a page, or has lost
+//   the marks of quotes that the HTML still has. The HTML as well where the mail answers nothing,
+//   the plain text is short (300 bytes), all its words stand in the HTML in their order, and the
+//   HTML has more than twice as many of its own, outside quotes; or where it is a few words without
+//   a sentence's end and the HTML has many times as many: programs write a beginning or a title
+//   there. In answers people write short themselves, and what the HTML has beyond it is mostly a
+//   signature, a gateway's footer or an unmarked quote. Cost: such a footer comes with a short
+//   first mail; that is better than a complaint of which only the order's number is read.
 // - A mail inside a mail, a calendar's entry, a delivery report, winmail.dat, what is encrypted and
 //   signatures of S/MIME and PGP are files. None of them is opened.
 // - The bytes of files are in the raw mail. They are handed over apart only where asked for.

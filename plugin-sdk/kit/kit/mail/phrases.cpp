@@ -66,42 +66,68 @@ constexpr Words kQuoting[] = {"quoting",
                               "quoth",
                               "according to"};
 
-constexpr Words kBetween[] = {"at",       "um",         "uhr",      "à",
-                              "alle",     "ore",        "las",      "às",
-                              "kl",       "kl.",        "om",       "o",
-                              "v",        "klo",        "c",        "в",
-                              "г",        "г.",         "saat",     "am",
-                              "pm",       "a.m.",       "p.m.",     "am,",
-                              "pm,",      "utc",        "gmt",      "cet",
-                              "cest",     "mez",        "mesz",     "bst",
-                              "edt",      "est",        "pst",      "pdt",
-                              "cst",      "cdt",        "msk",      "the",
-                              "from",     "tarihinde",  "heeft",    "odesílatel",
-                              "używatel", "użytkownik", "schrieb",  "schreef",
-                              "skrev",    "de",         "del",      "a",
-                              "il",       "giorno",     "le",       "el",
-                              "on",       "op",         "den",      "dne",
-                              "dnia",     "dniu",       "w",        "em",
-                              "от",       "hat",        "h",        "時",
-                              "午前",     "午後",       "上午",     "下午",
-                              "오전",     "오후",       "user",     "пользователь",
-                              "wrote",    "van",        "przez",    "писал",
-                              "писала",   "пишет",      "\"",       "-",
-                              "–",        "—",          "/",        "|",
-                              "in",       "message",    "article",  "at:",
-                              "gmt+1",    "ha",         "a las",    "kello",
-                              "tid",      "kell",       "godz.",    "godzinie",
-                              "hod.",     "hodin",      "в:",       "lúc",
-                              "vào",      "pukul",      "στις",     "quoting",
-                              "zitat",    "von",        "citando",  "citerar",
-                              "noon",     "ο",          "χρήστης",  "midnight",
-                              "z",        "by",         "kasutaja", "lietotājs",
-                              "plkst",    "plkst.",     "у"};
+constexpr Words kBetween[] = {"at",       "um",          "uhr",      "à",
+                              "alle",     "ore",         "las",      "às",
+                              "kl",       "kl.",         "om",       "o",
+                              "v",        "klo",         "c",        "в",
+                              "г",        "г.",          "saat",     "am",
+                              "pm",       "a.m.",        "p.m.",     "am,",
+                              "pm,",      "utc",         "gmt",      "cet",
+                              "cest",     "mez",         "mesz",     "bst",
+                              "edt",      "est",         "pst",      "pdt",
+                              "cst",      "cdt",         "msk",      "the",
+                              "from",     "tarihinde",   "heeft",    "odesílatel",
+                              "używatel", "użytkownik",  "schrieb",  "schreef",
+                              "skrev",    "de",          "del",      "a",
+                              "il",       "giorno",      "le",       "el",
+                              "on",       "op",          "den",      "dne",
+                              "dnia",     "dniu",        "w",        "em",
+                              "от",       "hat",         "h",        "時",
+                              "午前",     "午後",        "上午",     "下午",
+                              "오전",     "오후",        "user",     "пользователь",
+                              "wrote",    "van",         "przez",    "писал",
+                              "писала",   "пишет",       "\"",       "-",
+                              "–",        "—",           "/",        "|",
+                              "in",       "message",     "article",  "at:",
+                              "gmt+1",    "ha",          "a las",    "kello",
+                              "tid",      "kell",        "godz.",    "godzinie",
+                              "hod.",     "hodin",       "в:",       "lúc",
+                              "vào",      "pukul",       "στις",     "quoting",
+                              "zitat",    "von",         "citando",  "citerar",
+                              "noon",     "ο",           "χρήστης",  "midnight",
+                              "z",        "by",          "kasutaja", "lietotājs",
+                              "plkst",    "plkst.",      "у",        "р",
+                              "о",        "keltezéssel", "klokken",  "klockan"};
 
 constexpr Words kFirstPerson[] = {
     "i",    "we",  "ich", "wir",  "je",  "nous", "yo",  "nosotros", "io",    "noi",  "eu", "nós",
     "ik",   "wij", "ja",  "my",   "я",   "мы",   "jag", "vi",       "jeg",   "minä", "me", "já",
     "j'ai", "she", "he",  "they", "sie", "er",   "who", "wer",      "which", "that", "it"};
+
+// As far as they are no filler, no day and no common name.
+constexpr Words kPronouns[] = {
+    // English, German, Dutch
+    "me", "we", "you", "he", "she", "they", "us", "him", "her", "them", "ich", "wir", "er", "mir",
+    "mich", "uns", "ihnen", "ihm", "ihn", "euch", "dir", "dich", "ik", "wij", "jij", "hij", "zij",
+    "mij", "ons",
+    // French, Spanish, Italian, Portuguese
+    "j'ai", "j’ai", "m'a", "m’a", "m'avez", "m’avez", "nous", "vous", "elle", "ils", "elles", "yo",
+    "él", "ella", "ellos", "ellas", "usted", "ustedes", "nosotros", "io", "noi", "voi", "lui",
+    "lei", "ele", "ela", "eles", "elas", "nós", "vocês", "você",
+    // Polish, Czech, Russian, Ukrainian
+    "ona", "oni", "mnie", "nam", "wam", "já", "mně", "vám", "я", "мы", "он", "она", "они", "мне",
+    "нам", "вам", "ми", "ви", "вона", "мені",
+    // Swedish, Danish, Norwegian, Finnish
+    "jag", "jeg", "hon", "hun", "han", "mig", "meg", "oss", "minä", "hän", "minulle"};
+
+constexpr Words kPossessives[] = {
+    "my",      "your",    "our",   "his",     "their",   "ihr",     "ihre",    "ihrem",  "ihren",
+    "ihrer",   "ihres",   "mein",  "meine",   "meinem",  "meinen",  "meiner",  "unser",  "unsere",
+    "unserem", "unseren", "euer",  "eure",    "uw",      "jouw",    "mijn",    "onze",   "votre",
+    "notre",   "leur",    "vos",   "vuestro", "vuestra", "nuestro", "nuestra", "vostro", "vostra",
+    "nostro",  "nostra",  "vosso", "vossa",   "nosso",   "nossa",   "wasz",    "wasza",  "nasz",
+    "nasza",   "váš",     "vaše",  "náš",     "naše",    "ваш",     "ваша",    "наш",    "наша",
+    "deres",   "vår",     "vårt",  "teidän"};
 
 constexpr Words kDates[] = {"mon",          "tue",          "wed",
                             "thu",          "fri",          "sat",
@@ -406,6 +432,16 @@ bool is_around_wrote(Words token) {
 
 bool is_first_person(Words token) {
   static const std::unordered_set<Words> kSet{std::begin(kFirstPerson), std::end(kFirstPerson)};
+  return holds(kSet, token);
+}
+
+bool is_pronoun(Words token) {
+  static const std::unordered_set<Words> kSet{std::begin(kPronouns), std::end(kPronouns)};
+  return holds(kSet, token);
+}
+
+bool is_possessive(Words token) {
+  static const std::unordered_set<Words> kSet{std::begin(kPossessives), std::end(kPossessives)};
   return holds(kSet, token);
 }
 

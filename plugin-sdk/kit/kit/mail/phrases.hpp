@@ -26,6 +26,9 @@ std::span<const std::string_view> quoting_leads();
 bool is_between_date_and_name(std::string_view lower_token);
 // "i", "ich", "we": nobody introduces a quote of somebody else with these.
 bool is_first_person(std::string_view lower_token);
+// "mir", "he", and "your", "ihr": people tell with these, and no program.
+bool is_pronoun(std::string_view lower_token);
+bool is_possessive(std::string_view lower_token);
 // Names of days and months as they are shortened in attributions.
 bool is_day_or_month(std::string_view lower_token);
 
@@ -63,6 +66,8 @@ std::span<const std::string_view> device_mails();
 std::span<const std::string_view> device_company();
 // "typo", "brevity": what such a line asks pardon for.
 std::span<const std::string_view> device_apologies();
+// "in your browser", "message format": where a plain text says that the words are in the HTML.
+std::span<const std::string_view> elsewhere_phrases();
 // "mailing list", "unsubscribe": what a list's footer says below its separator.
 std::span<const std::string_view> footer_phrases();
 

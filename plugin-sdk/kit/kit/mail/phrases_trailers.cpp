@@ -156,8 +156,47 @@ constexpr Words kReplyAbove[] = {"please type your reply above this line",
                                  "svara ovanför denna rad",
                                  "odpowiedz powyżej tej linii"};
 
+// Such a text may be the whole mail of somebody only where the HTML says the same.
+constexpr Words kElsewhere[] = {
+    // English
+    "in your browser", "in your web browser", "in a browser", "in a web browser", "in the browser",
+    "view online", "view it online", "view this email online", "view this mail online",
+    "read it online", "read this email online", "online version", "web version",
+    "email client does not", "mail client does not", "email client doesn't",
+    "mail program does not", "email program does not", "mail reader does not",
+    "email reader does not", "message format", "email cannot be displayed",
+    "message cannot be displayed", "trouble viewing this", "problems viewing this",
+    "having trouble reading this", "if you can read this", "if you see this",
+    // German, Dutch
+    "im browser", "in ihrem browser", "in deinem browser", "im webbrowser", "online-version",
+    "onlineversion", "online-ansicht", "webversion", "nicht richtig angezeigt",
+    "nicht korrekt angezeigt", "nicht darstellen", "nicht dargestellt", "unterstützt dieses format",
+    "unterstützt das format", "in uw browser", "in je browser", "in de browser", "online versie",
+    "webversie", "niet goed weergegeven", "niet correct weergegeven",
+    // French, Spanish, Italian, Portuguese
+    "dans votre navigateur", "dans ton navigateur", "dans un navigateur", "dans le navigateur",
+    "version en ligne", "version web", "ne s'affiche pas correctement", "en su navegador",
+    "en tu navegador", "en el navegador", "en un navegador", "versión en línea", "versión web",
+    "no se muestra correctamente", "no se visualiza correctamente", "nel browser",
+    "nel tuo browser", "nel suo browser", "in un browser", "versione online", "versione web",
+    "non viene visualizzat", "non visualizzi correttamente", "no seu navegador", "no navegador",
+    "no browser", "versão online", "versão web", "não consegue visualizar",
+    // Swedish, Danish, Norwegian, Finnish
+    "i din webbläsare", "i webbläsaren", "i en webbläsare", "webbversion", "onlineversion",
+    "i din browser", "i en browser", "i browseren", "i nettleseren", "i din nettleser",
+    "webversjon", "selaimessa", "selaimella",
+    // Polish, Czech, Slovak, Hungarian, Romanian
+    "w przeglądarce", "w swojej przeglądarce", "wersja online", "wersję online", "v prohlížeči",
+    "ve svém prohlížeči", "v prehliadači", "online verze", "online verzi", "böngészőben",
+    "böngészőjében", "în browser", "în browserul", "versiunea online",
+    // Russian, Ukrainian, Greek, Turkish, Japanese, Chinese, Korean
+    "в браузере", "в вашем браузере", "веб-версия", "веб-версию", "у браузері", "в браузері",
+    "στο πρόγραμμα περιήγησης", "στον browser", "tarayıcınızda", "tarayıcıda", "ブラウザ", "浏览器",
+    "瀏覽器", "브라우저"};
+
 }  // namespace
 
+std::span<const Words> elsewhere_phrases() { return kElsewhere; }
 std::span<const Words> below_phrases() { return kBelow; }
 std::span<const Words> reply_above_phrases() { return kReplyAbove; }
 std::span<const Words> footer_phrases() { return kFooters; }

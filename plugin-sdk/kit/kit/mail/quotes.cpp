@@ -293,6 +293,42 @@ class Splitter {
     return false;
   }
 
+  // Whether an attribution takes what follows though nothing marks that as a quote: by its words
+  // alone it does so only in a mail that answers or forwards another, and not where one with marks
+  // stands below, because that is the mail program's then.
+  bool may_stand_unmarked(std::size_t i, const Attribution& found) {
+    if (found.addressed || depth_of(lines_[i]) > 0) return true;
+    return context_.repeats && last_marked() <= i;
+  }
+
+  // The last unmarked line that ends an attribution of the lines with marks below it; 0: none.
+  std::size_t last_marked() {
+    if (last_marked_) return *last_marked_;
+    last_marked_ = 0;
+    int tries = 0;
+    for (std::size_t i = lines_.size(); i-- > 0 && tries < 8 && *last_marked_ == 0;) {
+      const QuoteLine& line = lines_[i];
+      if (line.blank || line.depth > 0 || line.text.size() > kLongestAttribution) continue;
+      const std::size_t next = next_filled(i + 1);
+      if (next >= lines_.size() || lines_[next].depth == 0) continue;
+      if (!may_end_attribution(line.text)) continue;
+      ++tries;
+      std::string joined;
+      for (std::size_t k = 0; k < kAttributionLines && k <= i; ++k) {
+        const QuoteLine& above = lines_[i - k];
+        if (above.blank || above.depth > 0 || joined.size() > kLongestAttribution) break;
+        joined = k == 0 ? std::string{above.text} : std::string{above.text} + " " + joined;
+        ++looks_;
+        const auto found = find_attribution(joined);
+        if (found && found->weight >= 6 && found->end == joined.size()) {
+          last_marked_ = i;
+          break;
+        }
+      }
+    }
+    return *last_marked_;
+  }
+
   // How many lines of an attribution stand here; takes what it shares a line with as well.
   std::size_t attribution(std::size_t i) {
     const QuoteLine& line = lines_[i];
@@ -323,6 +359,7 @@ class Splitter {
         return span->lines;
       }
       if (!span->found.certain && !(next >= lines_.size() && span->found.weight >= 6)) return 0;
+      if (!may_stand_unmarked(i, span->found)) return 0;
     }
     put_own_part(line, span->found.begin, span->text);
     if (deeper) {
@@ -354,7 +391,7 @@ class Splitter {
     const QuoteLine& line = lines_[i];
     const bool arrow = rest.starts_with('>');
     if (!arrow && !(deeper && span.found.weight >= 4) &&
-        !(span.found.certain && span.found.weight >= 8))
+        !(span.found.certain && span.found.weight >= 8 && may_stand_unmarked(i, span.found)))
       return 0;
     put_own_part(line, span.found.begin, span.text);
     const std::uint32_t depth = std::min(depth_of(line) + 1, kMostDepth);
@@ -472,6 +509,7 @@ class Splitter {
   std::vector<Name> names_;  // by depth
   std::uint32_t attributions_ = 0;
   mutable int looks_ = 0;
+  std::optional<std::size_t> last_marked_;
   std::uint32_t last_raw_ = 0;
   bool first_of_block_ = false;
   bool has_own_ = false;

@@ -16,6 +16,11 @@
 //   another; else only below own words, with mailboxes and a date as programs show it: web forms
 //   write the same above what somebody wrote now, people paste the headers that they ask about, and
 //   words that are lost weigh more than words too many.
+// - An attribution of words alone ("On … Nora wrote:") above lines without marks makes a quote of
+// them
+//   only where the mail's headers say that it answers or forwards another, and not where one above
+//   marked lines stands further down; an address or a program's frame makes it everywhere. Cost: a
+//   reply that lost its headers keeps an unmarked quote among its words.
 // - "-- " begins a signature; "--" only where nothing else can follow, because people part their
 //   thoughts with it.
 // - A blank line between two quoted ones parts no block: what parts them is an answer, another

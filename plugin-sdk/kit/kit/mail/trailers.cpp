@@ -2,6 +2,7 @@
 #include "kit/mail/trailers.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kit/mail/device_lines.hpp"
 #include "kit/mail/names_in_text.hpp"
@@ -305,6 +306,52 @@ OwnWords without_trailers(const Lines& lines, bool from_list) {
       out.signature.pop_back();
   }
   return out;
+}
+
+bool only_points_elsewhere(std::string_view text) {
+  // What a note speaks of beside HTML; somebody's "The HTML is broken" does not.
+  static constexpr std::string_view kMails[] = {
+      "mail",     "message",  "nachricht", "courriel",   "correo", "mensaje",
+      "mensagem", "messaggi", "bericht",   "meddelande", "besked", "wiadomość",
+      "zpráv",    "письм",    "сообщени",  "format",     "client", "program",
+      "view",     "メール",   "邮件",      "郵件",       "메일"};
+  const std::string lower = lower_letters(text);
+  bool points = false;
+  std::string sentence;
+  const auto ends = [&] {
+    const std::string_view said = trimmed(sentence);
+    bool good = std::none_of(said.begin(), said.end(), is_letter_byte) ||
+                (said.size() <= 40 && said.ends_with(','));
+    const auto says = [&](std::string_view phrase) { return said.find(phrase) != said.npos; };
+    const auto phrases = elsewhere_phrases();
+    if ((find_phrase(said, "html") != said.npos &&
+         std::any_of(std::begin(kMails), std::end(kMails), says)) ||
+        std::any_of(phrases.begin(), phrases.end(), says)) {
+      points = good = true;
+    }
+    sentence.clear();
+    return good;
+  };
+  std::size_t breaks = 0;
+  for (std::size_t at = 0; at < lower.size();) {
+    if (lower[at] == ' ' || lower[at] == '\t' || lower[at] == '\n') {
+      breaks += lower[at++] == '\n' ? 1 : 0;
+      continue;
+    }
+    const std::size_t end = std::min(lower.find_first_of(" \t\n", at), lower.size());
+    const std::string_view word = std::string_view{lower}.substr(at, end - at);
+    at = end;
+    // A blank line, or a line's end behind a salutation.
+    if ((breaks > 1 || (breaks == 1 && sentence.ends_with(','))) && !ends()) return false;
+    breaks = 0;
+    if (word.find("://") != word.npos || word.starts_with("www.")) continue;
+    if (word.find(".html") != word.npos || word.find(".htm") != word.npos) return false;
+    sentence.append(sentence.empty() ? "" : " ").append(word);
+    const bool stop =
+        word.ends_with('.') || word.ends_with('!') || word.ends_with('?') || word.ends_with("。");
+    if (stop && !ends()) return false;
+  }
+  return ends() && points;
 }
 
 }  // namespace voxbus::kit::mail

@@ -26,4 +26,8 @@ OwnWords without_trailers(const std::vector<QuoteLine>& lines, bool from_list);
 // confidentiality, which companies put there, do not count.
 bool reads_as_words(std::string_view text);
 
+// Whether a plain text says nothing but that the words are in the HTML, or on a page: each of its
+// sentences does, beside a salutation and addresses of the web.
+bool only_points_elsewhere(std::string_view text);
+
 }  // namespace voxbus::kit::mail

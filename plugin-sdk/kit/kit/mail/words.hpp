@@ -78,6 +78,24 @@ inline std::string lower_ascii(std::string_view text) {
   return out;
 }
 
+// The letters of Latin-1 and Cyrillic as well; the others are as they were. As long as it was.
+inline std::string lower_letters(std::string_view text) {
+  std::string out = lower_ascii(text);
+  for (std::size_t i = 0; i + 1 < out.size(); ++i) {
+    const auto first = static_cast<unsigned char>(out[i]);
+    const auto second = static_cast<unsigned char>(out[i + 1]);
+    if (first == 0xC3 && second >= 0x80 && second <= 0x9E && second != 0x97) {
+      out[i + 1] = static_cast<char>(second + 0x20);
+    } else if (first == 0xD0 && second >= 0x90 && second <= 0x9F) {
+      out[i + 1] = static_cast<char>(second + 0x20);
+    } else if (first == 0xD0 && second >= 0xA0 && second <= 0xAF) {
+      out[i] = '\xD1';
+      out[i + 1] = static_cast<char>(second - 0x20);
+    }
+  }
+  return out;
+}
+
 inline bool equal_ascii(std::string_view one, std::string_view other) {
   if (one.size() != other.size()) return false;
   for (std::size_t i = 0; i < one.size(); ++i) {
