@@ -100,7 +100,7 @@ class TreeBuilder final : public YAML::EventHandler {
       if (const auto [earlier, added] = parent.lines.emplace(node.scalar, node.mark.line); !added) {
         const Refused twice{node.mark, "key '" + utf8_repaired(node.scalar) + "' stands twice",
                             "the first is in line " + std::to_string(earlier->second)};
-        if (++repeated_ == kMaxRepeated) throw twice;
+        if (++repeated_ == kMaxRepeated) throw Refused{twice};
         report_(twice);
         parent.drops_pending = true;
       }

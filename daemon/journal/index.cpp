@@ -24,8 +24,6 @@ constexpr int kWriteBuffers = 3;
 constexpr std::size_t kBlockCache = 32u << 20;
 constexpr std::size_t kBlock = 16u << 10;
 constexpr double kFilterBits = 8;
-// So many keys are gathered in memory before they go to RocksDB together.
-constexpr std::size_t kGathered = 16'384;
 
 constexpr std::string_view kMarkerKey = "m";
 
@@ -138,6 +136,7 @@ struct Index::Store {
     std::shared_ptr<const Recent> leaving;  // on its way to RocksDB; nobody changes it
   };
   std::unique_ptr<rocksdb::DB> db;
+  std::size_t gathers = 0;  // keys
   Guarded<Memory> memory;
 
   // What is neither in `map` of the recent nor of the leaving is looked up on the disk. Nothing is
@@ -225,8 +224,10 @@ Index::~Index() {
   if (store_ && store_->db) static_cast<void>(store_->db->Close());
 }
 
-Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& directory) {
+Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& directory,
+                                           std::size_t gathers) {
   auto store = std::make_unique<Store>();
+  store->gathers = gathers;
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(options(), directory.string(), &db);
   store->db.reset(db);
@@ -278,7 +279,7 @@ Result<std::vector<std::optional<Mac>>> Index::messages(std::span<const Mac> wan
 Status Index::write(const IndexBatch& batch) {
   const bool enough = store_->memory.with([&](Store::Memory& now) {
     now.recent.add(batch);
-    return now.leaving || now.recent.size() >= kGathered;
+    return now.leaving || now.recent.size() >= store_->gathers;
   });
   return enough ? store_->move_on() : Status();
 }

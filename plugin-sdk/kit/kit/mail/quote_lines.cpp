@@ -261,12 +261,13 @@ std::vector<QuoteLine> quote_lines(const std::vector<MailLine>& lines, bool repe
     if (prefix.depth == 1 && alone && line.text.starts_with(">From ")) {
       made.text = line.text.substr(1);
       prefix = {};
-    } else if (prefix.depth == 1 && alone && line.depth == 0 && line.text.size() > 1 &&
-               line.text[0] == '>' && (is_digit(line.text[1]) || line.text[1] == '=')) {
-      prefix = {};
-    } else if (prefix.depth == 3 && line.text.starts_with(">>> ") &&
-               (!shallow || is_framed_by_arrows(line.text))) {
-      prefix = {};
+    } else {
+      const bool is_figure = prefix.depth == 1 && alone && line.depth == 0 &&
+                             line.text.size() > 1 && line.text[0] == '>' &&
+                             (is_digit(line.text[1]) || line.text[1] == '=');
+      const bool is_prompt = prefix.depth == 3 && line.text.starts_with(">>> ") &&
+                             (!shallow || is_framed_by_arrows(line.text));
+      if (is_figure || is_prompt) prefix = {};
     }
     if (prefix.depth == 0 && !line.exact && line.depth == 0) {
       if (const std::size_t at = initials(line.text)) {
