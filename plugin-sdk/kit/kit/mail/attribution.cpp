@@ -178,6 +178,15 @@ Told who_tells(const std::vector<Token>& tokens, std::size_t verb, std::size_t a
   return strange > 0 || strange_in_date > 2 ? Told::kDoubtful : Told::kByProgram;
 }
 
+// "Tuesday your colleague", "en la caja pone", "Ihr Techniker": who is spoken of, and no name as a
+// program shows it.
+bool is_spoken_of(const std::vector<Token>& name) {
+  int small = 0;
+  for (const Token& part : name)
+    small += is_small(part.text) && !is_particle(bare(part.text)) ? 1 : 0;
+  return small >= 2 || (name.size() >= 2 && is_possessive(bare(name[0].text)));
+}
+
 // The reading of text[0, colon) as an attribution that begins at 0.
 std::optional<Attribution> reading(std::string_view head) {
   head = trimmed_right(head);
@@ -326,6 +335,12 @@ std::optional<Attribution> reading(std::string_view head) {
     }
   }
   if (told == Told::kByPerson) return std::nullopt;
+  // Words alone, without a moment or an address.
+  if (!address && !evidence.date && !evidence.time && !quoting) {
+    const bool nameless = std::all_of(name.begin(), name.end(),
+                                      [](const Token& part) { return is_small(part.text); });
+    if (is_spoken_of(name) || (nameless && tokens.size() > 2)) return std::nullopt;
+  }
   const bool bracketed =
       address && std::string_view{"<(["}.find(head[address->begin]) != std::string_view::npos;
   found.addressed = address.has_value();

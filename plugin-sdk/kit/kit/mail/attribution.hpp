@@ -8,7 +8,9 @@
 // program writes nothing but its few fillers (is_between_date_and_name, is_around_wrote); any other
 // small word, a full stop before a word, a pronoun or a possessive makes it a person's sentence.
 // One small word that we do not know may be a language's filler: it is believed where marks or an
-// address say what it is. Cost: a program's filler that we lack leaves its line among the words.
+// address say what it is. Without a moment and an address the name must look like one as well:
+// people cite with marks what stood on a box and what "your technician" wrote. Cost: a program's
+// filler that we lack leaves its line among the words.
 #pragma once
 
 #include <cstddef>
