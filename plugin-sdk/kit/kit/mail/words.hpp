@@ -84,9 +84,9 @@ inline std::string lower_letters(std::string_view text) {
   for (std::size_t i = 0; i + 1 < out.size(); ++i) {
     const auto first = static_cast<unsigned char>(out[i]);
     const auto second = static_cast<unsigned char>(out[i + 1]);
-    if (first == 0xC3 && second >= 0x80 && second <= 0x9E && second != 0x97) {
-      out[i + 1] = static_cast<char>(second + 0x20);
-    } else if (first == 0xD0 && second >= 0x90 && second <= 0x9F) {
+    const bool latin = first == 0xC3 && second >= 0x80 && second <= 0x9E && second != 0x97;
+    const bool cyrillic = first == 0xD0 && second >= 0x90 && second <= 0x9F;
+    if (latin || cyrillic) {
       out[i + 1] = static_cast<char>(second + 0x20);
     } else if (first == 0xD0 && second >= 0xA0 && second <= 0xAF) {
       out[i] = '\xD1';
