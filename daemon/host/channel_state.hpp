@@ -14,7 +14,9 @@ namespace voxbus::host {
 
 enum class Level {
   starting,
-  up,        // its last poll came back well, or it is waiting inside one
+  // Its plugin is made, and its last poll came back well where one has come back: until the first
+  // does, nobody knows whether the plugin reaches what it reads.
+  up,
   degraded,  // in trouble, and being tried again
   down,      // will not run until a person changes something
 };

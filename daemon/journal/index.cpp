@@ -99,8 +99,8 @@ std::optional<NativeState> decode(std::string_view bytes) {
 }  // namespace
 
 // What was written last and is not in RocksDB yet. To put keys into its ordered list one by one, as
-// they come, costs more than all else that is done with an interaction; sorted and many at a time
-// each stands beside the one before.
+// they come, takes about as long as to pack and seal the interactions; sorted and many at a time
+// each stands beside the one before (tests/bench/NOTES.md).
 struct Recent {
   template<class Value>
   using Map = boost::unordered_flat_map<Mac, Value, MacHash>;
@@ -185,27 +185,27 @@ struct Index::Store {
       return now.leaving;
     });
     if (!leaving) return {};
-    VOXBUS_CHECK(put(*leaving));
+    VOXBUS_CHECK(store(*leaving));
     memory.with([](Memory& now) { now.leaving.reset(); });
     return {};
   }
-  [[nodiscard]] Status put(const Recent& entries);
+  [[nodiscard]] Status store(const Recent& entries);
 };
 
-Status Index::Store::put(const Recent& entries) {
+Status Index::Store::store(const Recent& entries) {
   rocksdb::WriteBatch out;
   std::string value;
   for (const auto* entry : sorted(entries.authors)) {
     value.clear();
-    journal::put(value, entry->second);
+    put(value, entry->second);
     out.Put(key_of('a', entry->first), value);
   }
   for (const auto* entry : sorted(entries.messages))
     out.Put(key_of('e', entry->first), as_text(entry->second));
   value.clear();
-  journal::put(value, entries.marker.position);
+  put(value, entries.marker.position);
   value += as_text(entries.marker.chain);
-  journal::put(value, entries.marker.next_key);
+  put(value, entries.marker.next_key);
   out.Put(slice(kMarkerKey), value);
   for (const auto* entry : sorted(entries.natives)) {
     encode(value, entry->second);

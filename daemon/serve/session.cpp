@@ -12,6 +12,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "serve/framing.hpp"
 #include "serve/problem.hpp"
 #include "serve/worker.hpp"
@@ -135,11 +136,8 @@ void Session::end_deadline() { deadline_.expires_at(asio::steady_timer::time_poi
 
 asio::awaitable<bool> Session::refuse_late(const Head& head) {
   co_return co_await refuse(
-      problem(Slug::timeout, "the request was not whole within " +
-                                 std::to_string(std::chrono::duration_cast<std::chrono::seconds>(
-                                                    core_.options.request_within)
-                                                    .count()) +
-                                 " seconds"),
+      problem(Slug::timeout,
+              "the request was not whole within " + format_duration(core_.options.request_within)),
       head, true);
 }
 

@@ -192,7 +192,8 @@ TEST_F(Hostile, TheLimitOfOneRequestIsNoneOfTheNext) {
   for (const auto* path : {"/nowhere", "/healthz", "/nowhere", "/healthz"}) {
     connection.say(head("GET", path));
     EXPECT_EQ(connection.reply()->status, std::string_view(path) == "/healthz" ? 200u : 404u);
-    std::this_thread::sleep_for(250ms);  // longer than a request may take: it is over already
+    EXPECT_FALSE(connection.closes_within(250ms))
+        << "longer than a request may take: this one is over";
   }
 }
 
